@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from fixtures.deployment import Homeserver
 from fixtures.population import Identity
+
+from fixtures.deployment import Homeserver
 from scenarios.session import Session
 from scenarios.wire import Transport
 

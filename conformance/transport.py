@@ -1,0 +1,73 @@
+"""The conformance side's transport: httpx under asyncio, every exchange told to observers."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import time
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+
+import httpx
+
+from scenarios.wire import Request, Response, TimedOut, Unreachable
+
+__all__ = ["AsyncTransport", "Observer"]
+
+Observer = Callable[[Request, Response | None, str, float, float], None]
+"""Told of each exchange: request, answer or None, the error or nothing, when it began and how many seconds it took."""
+
+
+@lru_cache(maxsize=4)
+def _context(ca: Path | None) -> ssl.SSLContext:
+    # Loading certificates takes longer than most checks' requests.
+    return ssl.create_default_context(cafile=str(ca) if ca else None)
+
+
+class AsyncTransport:
+    """Carries requests for one check; close it at its end."""
+
+    def __init__(self, ca: Path | None, observers: tuple[Observer, ...] = ()) -> None:
+        """Trust this authority, and tell these observers."""
+        limits = httpx.Limits(max_connections=50, max_keepalive_connections=20)
+        self._http = httpx.AsyncClient(verify=_context(ca), limits=limits, follow_redirects=False, trust_env=False)
+        self._observers = observers
+
+    async def send(self, request: Request) -> Response:
+        """Send a request; raises `TimedOut` or `Unreachable`, naming the server and path alone."""
+        began = time.monotonic()
+        where = f"{request.method} {request.url.split('?', 1)[0]}"
+        try:
+            answer = await self._http.request(
+                request.method,
+                request.url,
+                content=request.body,
+                headers=dict(request.headers),
+                timeout=request.timeout,
+            )
+        except httpx.TimeoutException as error:
+            self._tell(request, None, "no answer in time", began)
+            raise TimedOut(f"{where}: no answer within {request.timeout:g} s") from error
+        except httpx.TransportError as error:
+            self._tell(request, None, f"{type(error).__name__}: {error}", began)
+            raise Unreachable(f"{where}: {error or type(error).__name__}") from error
+        response = Response(answer.status_code, dict(answer.headers), answer.content, request)
+        self._tell(request, response, "", began)
+        return response
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait."""
+        await asyncio.sleep(seconds)
+
+    def now(self) -> float:
+        """Tell the time, monotonic."""
+        return time.monotonic()
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    def _tell(self, request: Request, response: Response | None, error: str, began: float) -> None:
+        for observer in self._observers:
+            observer(request, response, error, began, time.monotonic() - began)

@@ -1,0 +1,209 @@
+"""End-to-end encryption of one device, by matrix-nio's machine (vodozemac inside), driven over a session.
+
+Matrix specification, client-server API, "End-to-End Encryption": keys uploaded, queried and claimed, room keys shared over
+Olm, messages by Megolm. The machine does no input or output; this module does it over the session's transport.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import secrets
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from nio.crypto import Olm
+from nio.crypto.attachments import decrypt_attachment, encrypt_attachment
+from nio.crypto.sessions import InboundGroupSession
+from nio.events import Event, MegolmEvent, ToDeviceEvent
+from nio.exceptions import EncryptionError
+from nio.responses import KeysClaimResponse, KeysQueryResponse, KeysUploadResponse
+
+from scenarios.keystore import MemoryStore
+from scenarios.session import Session, ok
+
+__all__ = ["MEGOLM", "Machine", "RoomKey", "Undecryptable", "decrypt_file", "encrypt_file"]
+
+MEGOLM = "m.megolm.v1.aes-sha2"
+
+
+@dataclass(frozen=True)
+class Undecryptable:
+    """Why a message could not be read."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class RoomKey:
+    """A room key as backups and exports hold it; `session_key` is in the export format, unpadded base64."""
+
+    room_id: str
+    session_id: str
+    sender_key: str
+    sender_signing_key: str
+    first_index: int
+    session_key: str
+
+
+class Machine:
+    """The keys of one device and what can be done with them."""
+
+    def __init__(self, session: Session) -> None:
+        """Make fresh keys for the session's device."""
+        self._session = session
+        self._olm = Olm(session.user_id, session.device_id, MemoryStore())
+        self._shared_with: dict[str, frozenset[tuple[str, str]]] = {}
+
+    async def upload(self) -> None:
+        """Upload what the server lacks: device keys once, one-time keys as they are used up."""
+        if not self._olm.should_upload_keys:
+            return
+        answer = ok(await self._session.post("/keys/upload", self._olm.share_keys()))
+        self._olm.handle_response(KeysUploadResponse.from_dict(answer))
+
+    async def receive(self, sync: Mapping[str, Any]) -> None:
+        """Take in the parts of a sync that are for the machine: to-device messages, key counts, changed devices."""
+        for content in sync.get("to_device", {}).get("events", []):
+            self._olm.handle_to_device_event(ToDeviceEvent.parse_event(content))
+        counts = sync.get("device_one_time_keys_count", {})
+        if "signed_curve25519" in counts:
+            self._olm.uploaded_key_count = counts["signed_curve25519"]
+        self._olm.outgoing_to_device_messages.clear()
+        await self.upload()
+
+    async def query(self, users: Iterable[str]) -> None:
+        """Ask for the devices of these people."""
+        wanted: dict[str, list[str]] = {user: [] for user in users}
+        answer = ok(await self._session.post("/keys/query", {"device_keys": wanted, "timeout": 10_000}))
+        self._olm.handle_response(KeysQueryResponse.from_dict(answer))
+
+    def devices_of(self, user: str) -> set[str]:
+        """Give the ids of a person's devices that are known here, one's own among them."""
+        known = {device.id for device in self._olm.device_store.active_user_devices(user)}
+        return known | ({self._session.device_id} if user == self._session.user_id else set())
+
+    async def encrypt(self, room_id: str, users: Iterable[str], kind: str, content: Mapping[str, Any]) -> dict[str, Any]:
+        """Encrypt an event's content for every device of these people, sharing the room key first where it must be.
+
+        A new room key is made whenever the set of devices changed, so that who left reads nothing that follows.
+        """
+        people = sorted(set(users))
+        await self.query(people)
+        audience = frozenset(
+            (device.user_id, device.id) for user in people for device in self._olm.device_store.active_user_devices(user)
+        )
+        if self._shared_with.get(room_id) != audience:
+            self._olm.outbound_group_sessions.pop(room_id, None)
+        if self._olm.should_share_group_session(room_id):
+            await self._share(room_id, people)
+            self._shared_with[room_id] = audience
+        return dict(self._olm.group_encrypt(room_id, {"type": kind, "content": dict(content)}))
+
+    async def _share(self, room_id: str, people: list[str]) -> None:
+        missing = self._olm.get_missing_sessions(people)
+        if missing:
+            wanted = {user: dict.fromkeys(devices, "signed_curve25519") for user, devices in missing.items()}
+            answer = ok(await self._session.post("/keys/claim", {"one_time_keys": wanted, "timeout": 10_000}))
+            self._olm.handle_response(KeysClaimResponse.from_dict(answer))
+        shares = self._olm.share_group_session_parallel(room_id, people, ignore_unverified_devices=True)
+        for devices, body in shares:
+            where = f"/sendToDevice/m.room.encrypted/{secrets.token_hex(8)}"
+            ok(await self._session.put(where, body))
+            self._olm.outbound_group_sessions[room_id].users_shared_with.update(devices)
+        self._olm.outbound_group_sessions[room_id].mark_as_shared()
+
+    def decrypt(self, room_id: str, raw: Mapping[str, Any]) -> dict[str, Any] | Undecryptable:
+        """Give the event inside an encrypted one (its `type` and `content`), or why it cannot be read."""
+        event = Event.parse_encrypted_event(dict(raw))
+        if not isinstance(event, MegolmEvent):
+            return Undecryptable("not a Megolm event")
+        try:
+            opened = self._olm.decrypt_megolm_event(event, room_id)
+        except EncryptionError as error:
+            return Undecryptable(str(error))
+        source: dict[str, Any] = opened.source
+        return source
+
+    def room_keys(self) -> list[RoomKey]:
+        """Give every room key that this device holds."""
+        return [
+            RoomKey(
+                room_id=key.room_id,
+                session_id=key.id,
+                sender_key=key.sender_key,
+                sender_signing_key=key.ed25519,
+                first_index=key.first_known_index,
+                session_key=key.export_session(key.first_known_index),
+            )
+            for key in self._olm.inbound_group_store
+        ]
+
+    def import_room_keys(self, keys: Iterable[RoomKey]) -> int:
+        """Take in room keys from a backup or an export; gives how many were new."""
+        new = 0
+        for key in keys:
+            session = InboundGroupSession.import_session(
+                key.session_key, key.sender_signing_key, key.sender_key, key.room_id, []
+            )
+            new += bool(self._olm.inbound_group_store.add(session))
+        return new
+
+    def sign(self, content: dict[str, Any]) -> str:
+        """Sign an object with the device's key (Matrix specification, "Signing JSON")."""
+        return str(self._olm.sign_json(content))
+
+    def secrets(self) -> list[tuple[str, bytes]]:
+        """Give what no server may hold, as raw bytes with a name: the device's private keys and the room keys' ratchets."""
+        pickle_key = secrets.token_bytes(32)
+        account = _unpickled(self._olm.account._account.pickle(pickle_key), pickle_key)
+        found = [(f"account.{where}", value) for where, value in _byte_strings(account)]
+        for key in self.room_keys():
+            exported = base64.b64decode(key.session_key + "=" * (-len(key.session_key) % 4))
+            # One byte of version and four of index come first, then the ratchet's 128, then a public key.
+            found.append((f"room_key.{key.session_id}", exported[5:133]))
+        return found
+
+
+def _unpickled(pickle: str, key: bytes) -> Any:
+    """Open a vodozemac pickle: JSON under AES-256-CBC and HMAC, keys by HKDF (vodozemac, `utilities/libolm` and `cipher`)."""
+    data = base64.b64decode(pickle + "=" * (-len(pickle) % 4))
+    derived = HKDF(SHA256(), length=80, salt=b"\0", info=b"Pickle").derive(key)
+    ciphertext, mac = data[:-8], data[-8:]
+    if not hmac.compare_digest(hmac.new(derived[32:64], ciphertext, hashlib.sha256).digest()[:8], mac):
+        raise ValueError("this is not a pickle under this key")
+    decryptor = Cipher(algorithms.AES(derived[:32]), modes.CBC(derived[64:80])).decryptor()
+    padded = decryptor.update(ciphertext) + decryptor.finalize()
+    return json.loads(padded[: -padded[-1]])
+
+
+def _byte_strings(value: Any, where: str = "") -> Iterable[tuple[str, bytes]]:
+    """Give every string of 32 or 64 bytes in a pickle's JSON, where serde writes bytes as lists of numbers."""
+    if isinstance(value, dict):
+        for key, each in value.items():
+            # Public keys are public.
+            if "public" not in str(key):
+                yield from _byte_strings(each, f"{where}.{key}" if where else str(key))
+    elif isinstance(value, list):
+        if len(value) in (32, 64) and all(isinstance(each, int) and 0 <= each < 256 for each in value):
+            yield where, bytes(value)
+        else:
+            for number, each in enumerate(value):
+                yield from _byte_strings(each, f"{where}[{number}]")
+
+
+def encrypt_file(content: bytes) -> tuple[bytes, dict[str, Any]]:
+    """Encrypt a file; gives the ciphertext and the `file` object's keys (without `url`)."""
+    ciphertext, keys = encrypt_attachment(content)
+    return bytes(ciphertext), dict(keys)
+
+
+def decrypt_file(ciphertext: bytes, file: Mapping[str, Any]) -> bytes:
+    """Decrypt a file by its `file` object; raises `EncryptionError` when it was altered."""
+    return bytes(decrypt_attachment(ciphertext, file["key"]["k"], file["hashes"]["sha256"], file["iv"]))

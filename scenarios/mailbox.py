@@ -1,0 +1,95 @@
+"""Reading mails, through Mailpit's HTTP API: the harness's own server speaks it, and so may an operator's."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from urllib.parse import urlencode
+
+from scenarios.wire import NotInTime, Request, Transport, UnexpectedAnswer, until
+
+__all__ = ["Mail", "Mailbox", "NoMail"]
+
+
+class NoMail(NotInTime):
+    """A mail that was awaited did not come; the message says which mails there were."""
+
+
+@dataclass(frozen=True)
+class Mail:
+    """A mail as its reader sees it; `received` as the server tells it."""
+
+    id: str
+    to: tuple[str, ...]
+    sender: str
+    subject: str
+    text: str
+    html: str
+    received: str
+
+    def links(self) -> tuple[str, ...]:
+        """Give the links, in the order of the text."""
+        found = re.findall(r"https?://[^\s<>\"]+", self.text) or [
+            html.unescape(link) for link in re.findall(r'href="(https?://[^"]+)"', self.html)
+        ]
+        return tuple(link.rstrip(".,;") for link in found)
+
+
+@dataclass(frozen=True)
+class Mailbox:
+    """Everybody's mailboxes, by address."""
+
+    transport: Transport
+    base_url: str
+    on_mail: Callable[[Mail], None] = lambda _mail: None
+
+    async def _get(self, path: str) -> dict[str, object]:
+        request = Request("GET", f"{self.base_url.rstrip('/')}/api/v1/{path}", who="mailbox")
+        response = await self.transport.send(request)
+        if response.status != 200:
+            raise UnexpectedAnswer(response)
+        content: dict[str, object] = response.json()
+        return content
+
+    async def _ids(self, address: str) -> list[str]:
+        query = urlencode({"query": f'to:"{address}"', "limit": 200})
+        messages = (await self._get(f"search?{query}"))["messages"]
+        assert isinstance(messages, list)
+        return [message["ID"] for message in reversed(messages)]
+
+    async def messages(self, address: str) -> list[Mail]:
+        """Give the mails to an address, oldest first."""
+        return [await self._read(identifier) for identifier in await self._ids(address)]
+
+    async def _read(self, identifier: str) -> Mail:
+        content: dict[str, object] = await self._get(f"message/{identifier}")
+        to, sender = content["To"], content["From"]
+        assert isinstance(to, list) and isinstance(sender, dict)
+        mail = Mail(
+            id=identifier,
+            to=tuple(each["Address"] for each in to),
+            sender=str(sender["Address"]),
+            subject=str(content["Subject"]),
+            text=str(content["Text"]),
+            html=str(content["HTML"]),
+            received=str(content["Created"]),
+        )
+        self.on_mail(mail)
+        return mail
+
+    async def wait_for(self, address: str, *, after: int = 0, deadline: float = 15.0) -> Mail:
+        """Wait for the next mail to an address beyond the first `after`; raises `NoMail`."""
+
+        async def probe() -> str | None:
+            found = await self._ids(address)
+            return found[after] if len(found) > after else None
+
+        try:
+            identifier = await until(
+                self.transport, probe, deadline=deadline, missing=f"a mail to {address} (number {after + 1})"
+            )
+        except NotInTime as error:
+            raise NoMail(str(error)) from None
+        return await self._read(identifier)
