@@ -1,0 +1,1 @@
+"""What is told: a verdict, and its JSON, page, JUnit XML and summary."""
