@@ -18,13 +18,17 @@ Role = Literal["agent", "guest", "outsider"]
 
 @dataclass
 class Person:
-    """Somebody, with their sessions in the order they logged in; `user_id` is empty until there is an account."""
+    """Somebody, with their sessions in the order they logged in, of which the first `equipped` have keys.
+
+    `user_id` is empty until there is an account.
+    """
 
     identity: Identity
     role: Role
     home: Homeserver
     user_id: str = ""
     sessions: list[Session] = field(default_factory=list)
+    equipped: int = 0
 
     @property
     def name(self) -> str:

@@ -1,0 +1,82 @@
+"""Which deployment a run is about: its own, started when first asked for, or the one that a TOML file describes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from fixtures.deployment import Deployment
+from fixtures.embedded import Embedded
+from fixtures.errors import DeploymentError, FixtureError
+from fixtures.journal import Journal
+from fixtures.stack import Plan
+
+__all__ = ["Deploying", "read_overlays"]
+
+
+def read_overlays(arguments: list[str]) -> dict[str, dict[str, Any]]:
+    """Read ``HOMESERVER=FILE`` arguments; raises `DeploymentError`."""
+    overlays = {}
+    for argument in arguments:
+        name, separator, file = argument.partition("=")
+        if not separator:
+            raise DeploymentError(f"--overlay {argument}: write HOMESERVER=FILE, as in agents-1=mine.yaml")
+        if name not in (each.name for each in Plan().homeservers):
+            raise DeploymentError(f"--overlay {argument}: no homeserver {name}; there are agents-1, agents-2, external")
+        try:
+            content = yaml.safe_load(Path(file).read_text())
+        except (OSError, yaml.YAMLError) as error:
+            raise DeploymentError(f"--overlay {file}: {str(error).splitlines()[0]}") from None
+        if not isinstance(content, dict):
+            raise DeploymentError(f"--overlay {file}: not a mapping of Synapse's settings")
+        overlays[name] = content
+    return overlays
+
+
+class Deploying:
+    """Holds the deployment of a run, for one process of it."""
+
+    def __init__(self, config: Any, told: str) -> None:
+        """Take what was asked; `told` is the TOML that a controller started."""
+        self._asked: str = told or config.getoption("--deployment")
+        self._database: str = config.getoption("--database")
+        self._overlays: list[str] = config.getoption("--overlay")
+        self._own: Embedded | None = None
+        self.deployment: Deployment | None = None
+        self.progress: Callable[[str, str], None] = lambda _name, _state: None
+        self.announce: Callable[[list[str]], None] = lambda _names: None
+
+    def get(self) -> Deployment:
+        """Give the deployment, starting it at the first call; raises `FixtureError`."""
+        if self.deployment is None:
+            if self._asked == "embedded":
+                overlays = read_overlays(self._overlays)
+                database = "sqlite" if self._database == "sqlite" else "postgresql"
+                plan = Plan(database=database, overlays=overlays)  # type: ignore[arg-type]
+                self._own = Embedded.start(plan, progress=self.progress, announce=self.announce)
+                self.deployment = self._own.deployment
+            elif self._asked == "containers":
+                raise FixtureError("--deployment containers: not there yet; use embedded or a TOML file")
+            else:
+                self.deployment = Deployment.read(Path(self._asked))
+        return self.deployment
+
+    def toml(self) -> Path:
+        """Give the deployment's TOML, starting it first where that is needed."""
+        self.get()
+        return self._own.toml if self._own else Path(self._asked)
+
+    def dead(self) -> list[str]:
+        """Name the services of this machine that ended by themselves, as far as their pids are known."""
+        if self.deployment is None or self.deployment.storage is None or self.deployment.storage.processes is None:
+            return []
+        return Journal(self.deployment.storage.processes).dead()
+
+    def stop(self) -> None:
+        """End the deployment if it is the run's own."""
+        if self._own is not None:
+            self._own.stop()
+            self._own = None

@@ -1,0 +1,265 @@
+"""The pytest plugin: ``pytest conformance`` is the suite, with a deployment, evidence and a verdict.
+
+Options: ``--deployment``, ``--rule``, ``--level``, ``--out``. A test names what it observes by ``@pytest.mark.rule("REG-1")``.
+With pytest-xdist the controller starts the deployment and judges; workers run checks and write their evidence.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import traceback
+from collections.abc import AsyncIterator, Generator
+from datetime import datetime
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+import pytest_asyncio
+
+from conformance.cast import Cast
+from conformance.catalogue import UnknownRule, load
+from conformance.deploying import Deploying
+from conformance.outcome import status_of
+from conformance.recorder import Recorder
+from conformance.run import Run, check_id
+from conformance.transport import AsyncTransport
+from fixtures.deployment import Deployment
+from fixtures.errors import FixtureError
+from fixtures.population import Population
+from reports import evidence as evidence_report
+from reports.verdict import Check, Level, ReportError, Status, exit_code
+
+RECORDER: pytest.StashKey[Recorder] = pytest.StashKey()
+ERROR: pytest.StashKey[BaseException | None] = pytest.StashKey()
+SETUP_FAILED = 4
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the suite's options."""
+    group = parser.getgroup("vigie", "Tchap conformance")
+    group.addoption("--deployment", default="embedded", help="embedded, or a deployment's TOML file")
+    group.addoption("--rule", action="append", default=[], help="a rule's id, a chapter or a pattern; may be repeated")
+    group.addoption("--level", default="", help="levels to judge, by commas: must,should,derived")
+    group.addoption("--out", default="", help="folder for verdict and evidence; reports/runs/<time> by default")
+    group.addoption("--database", default="postgresql", choices=("postgresql", "sqlite"), help="of the embedded deployment")
+    group.addoption("--overlay", action="append", default=[], metavar="HOMESERVER=FILE", help="YAML laid over its configuration")
+    group.addoption("--run-seed", default="", help="seed of the people; told in the verdict")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the marker, and check what was asked before anything starts."""
+    config.addinivalue_line("markers", "rule(*ids): the rules of the charter that a check observes")
+    logging.getLogger("nio").setLevel(logging.CRITICAL)
+    try:
+        levels = [Level(each.strip()) for each in config.getoption("--level").split(",") if each.strip()]
+    except ValueError as error:
+        raise pytest.UsageError(f"--level: {error}; levels are must, should, derived") from None
+    try:
+        load().select(config.getoption("--rule"), levels)
+    except UnknownRule as error:
+        raise pytest.UsageError(f"--rule: {error}") from None
+    workerinput = getattr(config, "workerinput", None)
+    suite = Suite(config, levels, workerinput)
+    config.pluginmanager.register(suite, "vigie-suite")
+    if workerinput is None and config.pluginmanager.hasplugin("dsession"):
+        config.pluginmanager.register(Distributing(suite), "vigie-distributing")
+
+
+class Distributing:
+    """The controller's part under pytest-xdist: workers are told the deployment and the run's folder."""
+
+    def __init__(self, suite: Suite) -> None:
+        """Serve this suite."""
+        self._suite = suite
+
+    def pytest_configure_node(self, node: Any) -> None:
+        """Start the deployment at the first worker, and tell each of it."""
+        node.workerinput["vigie_deployment"] = str(self._suite.deploying.toml())
+        node.workerinput["vigie_out"] = str(self._suite.out)
+        node.workerinput["vigie_seed"] = self._suite.seed
+
+
+class Suite:
+    """What one process of a run knows: the deployment, the folder, the seed, and the run where it judges."""
+
+    def __init__(self, config: pytest.Config, levels: list[Level], workerinput: dict[str, Any] | None) -> None:
+        """Take what was asked."""
+        self.config, self.levels, self.workerinput = config, levels, workerinput
+        told = workerinput or {}
+        self.worker = told.get("workerid", "main")
+        self.seed = told.get("vigie_seed") or config.getoption("--run-seed") or secrets.token_hex(6)
+        stamp = datetime.now().strftime("%Y-%m-%dT%H-%M-%S")
+        default = config.rootpath / "reports" / "runs" / stamp
+        self.out = Path(told.get("vigie_out") or config.getoption("--out") or default)
+        self.deploying = Deploying(config, told.get("vigie_deployment", ""))
+        self.catalogue = load()
+        self.run = Run(
+            catalogue=self.catalogue,
+            out=self.out,
+            rules=config.getoption("--rule"),
+            levels=levels,
+            selection=config.getoption("keyword", "") or "",
+            seed=self.seed,
+        )
+        self.population = Population(self.seed, f"{self.worker}/{secrets.token_hex(4)}")
+        self.failure = ""
+
+    # Choosing
+
+    def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
+        """Keep the tests whose rules were asked for; a test that names an unknown rule is a mistake."""
+        wanted = {rule.id for rule in self.run.asked}
+        kept, left = [], []
+        for item in items:
+            rules = rules_of(item)
+            try:
+                for rule in rules:
+                    self.catalogue.rule(rule)
+            except UnknownRule as error:
+                raise pytest.UsageError(f"{item.nodeid}: {error}") from None
+            (kept if not rules or any(rule in wanted for rule in rules) else left).append(item)
+        if left:
+            config.hook.pytest_deselected(items=left)
+            items[:] = kept
+
+    # Running
+
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        """Begin the evidence of a check."""
+        rules = rules_of(item)
+        if rules:
+            doc = (getattr(item, "obj", None).__doc__ or "").strip().splitlines()
+            item.stash[RECORDER] = Recorder(check_id(rules[0], item.name), rules[0], doc[0] if doc else "")
+            item.stash[ERROR] = None
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Judge a check at its end, write its evidence, and hand the result to whoever judges the run."""
+        report = yield
+        rules = rules_of(item)
+        if not rules:
+            return report
+        if call.excinfo is not None and item.stash[ERROR] is None:
+            item.stash[ERROR] = call.excinfo.value
+        if report.skipped:
+            item.stash[ERROR] = RuntimeError(f"a check may not be skipped: {report.longrepr}")
+        if call.when == "teardown":
+            check = self._judge(item)
+            report.__dict__["vigie"] = {"rules": rules, "check": check.model_dump(mode="json")}
+        return report
+
+    def _judge(self, item: pytest.Item) -> Check:
+        recorder, error = item.stash[RECORDER], item.stash[ERROR]
+        status, message = status_of(error), "" if error is None else f"{error}" or type(error).__name__
+        gone = self.deploying.dead() if error is not None else []
+        if gone:
+            status, message = Status.ERROR, f"{', '.join(gone)} died during the run; {message}"
+        elif status is Status.ERROR and error is not None:
+            message = f"{type(error).__name__}: {message}"
+        message = recorder.redactor.text(message)[:2_000]
+        told = "".join(traceback.format_exception(error)) if error is not None else ""
+        evidence = recorder.evidence(status, message, told)
+        where = evidence_report.write(self.out, evidence, recorder.redactor)
+        return Check(
+            id=recorder.check,
+            status=status,
+            seconds=evidence.seconds,
+            message=message,
+            evidence=where,
+            title=recorder.title,
+        )
+
+    # Judging
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Take a result; workers leave that to the controller."""
+        told = getattr(report, "vigie", None)
+        if told is not None and self.workerinput is None:
+            self.run.add(told["rules"], Check.model_validate(told["check"]))
+
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        """Write the verdict, end the deployment, and exit by the outcome."""
+        if self.workerinput is not None:
+            return
+        try:
+            # Tests of the project itself have no rules: pytest's own exit code is theirs.
+            if self.run.results or self._asked_here(session):
+                self._finish(session, exitstatus)
+        finally:
+            self.deploying.stop()
+
+    def _asked_here(self, session: pytest.Session) -> bool:
+        conformance = Path(__file__).parent
+        paths = [Path(argument.split("::")[0]).resolve() for argument in session.config.args]
+        return exitstatus_allows(session) and any(path == conformance or conformance in path.parents for path in paths)
+
+    def _finish(self, session: pytest.Session, exitstatus: int) -> None:
+        for gone in self.deploying.dead():
+            self.run.incident(f"{gone} died during the run")
+        if exitstatus == pytest.ExitCode.INTERRUPTED:
+            self.run.incident("the run was interrupted")
+        if exitstatus == pytest.ExitCode.INTERNAL_ERROR:
+            self.run.incident("pytest had an internal error")
+        self.run.deployment = self.deploying.deployment
+        try:
+            outcome, self.page = self.run.finish()
+            self.outcome = outcome
+            session.exitstatus = exit_code(outcome)
+        except ReportError as error:
+            self.failure = str(error)
+            session.exitstatus = SETUP_FAILED
+        _link_latest(session.config.rootpath, self.out)
+
+    outcome: Any = None
+    page: Path | None = None
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        """Say the outcome and where the page is."""
+        if self.failure:
+            terminalreporter.write_line(f"vigie: {self.failure}", red=True)
+        if self.outcome is not None:
+            terminalreporter.write_line(f"vigie: {self.outcome}; {self.page}")
+
+
+def exitstatus_allows(session: pytest.Session) -> bool:
+    """Tell whether collection went well enough for a verdict."""
+    return session.exitstatus not in (pytest.ExitCode.USAGE_ERROR,)
+
+
+def _link_latest(root: Path, out: Path) -> None:
+    if out.parent == root / "reports" / "runs":
+        scratch = root / "reports" / f".latest-{secrets.token_hex(4)}"
+        scratch.symlink_to(out.relative_to(root / "reports"))
+        scratch.replace(root / "reports" / "latest")
+
+
+def rules_of(item: pytest.Item) -> list[str]:
+    """Give the rules that a test observes."""
+    return [str(rule) for marker in item.iter_markers("rule") for rule in marker.args]
+
+
+@pytest.fixture(scope="session")
+def deployment(pytestconfig: pytest.Config) -> Deployment:
+    """Give the deployment under test; a failure to start ends the run with exit code 4."""
+    suite = cast(Suite, pytestconfig.pluginmanager.getplugin("vigie-suite"))
+    try:
+        return suite.deploying.get()
+    except FixtureError as error:
+        pytest.exit(f"vigie: {error}", returncode=SETUP_FAILED)
+
+
+@pytest_asyncio.fixture
+async def cast_(request: pytest.FixtureRequest, deployment: Deployment) -> AsyncIterator[Cast]:
+    """Give the people of one check."""
+    suite = cast(Suite, request.config.pluginmanager.getplugin("vigie-suite"))
+    recorder = request.node.stash.get(RECORDER, None) or Recorder("own/test", "own", "")
+    recorder.watch(deployment)
+    transport = AsyncTransport(deployment.ca, (recorder.exchange,))
+    yield Cast(deployment, transport, suite.population, recorder)
+    await transport.close()
+
+
+__all__ = ["Suite", "cast_", "deployment"]

@@ -1,0 +1,120 @@
+"""A run of the suite: what was asked, which results came, and the verdict that they make."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from conformance.catalogue import Catalogue, Rule
+from fixtures.deployment import Deployment
+from reports import make
+from reports.verdict import (
+    Asked,
+    Check,
+    Component,
+    Level,
+    Outcome,
+    RuleResult,
+    Statement,
+    Status,
+    Verdict,
+    outcome_of,
+    rule_status,
+    write,
+)
+from reports.verdict import Deployment as DeploymentTold
+
+__all__ = ["Run", "check_id"]
+
+
+def check_id(rule: str, test: str) -> str:
+    """Give a check's id: the rule, and the test's name without ``test_``; parameters in brackets stay."""
+    return f"{rule}/{test.removeprefix('test_')}".replace("_", "-")
+
+
+@dataclass
+class Run:
+    """Collects results and writes the verdict; `selection` says how tests were chosen beside rules and levels."""
+
+    catalogue: Catalogue
+    out: Path
+    rules: Sequence[str] = ()
+    levels: Sequence[Level] = ()
+    selection: str = ""
+    seed: str = ""
+    profile: str = "guide"
+    deployment: Deployment | None = None
+    kind: str = "embedded"
+    results: dict[str, list[Check]] = field(default_factory=dict)
+    incidents: list[str] = field(default_factory=list)
+    on_result: Callable[[str, Check], None] = lambda _rule, _check: None
+    _began: float = field(default_factory=time.monotonic)
+    _started: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    @property
+    def asked(self) -> list[Rule]:
+        """The rules that decide the outcome."""
+        return self.catalogue.select(self.rules, self.levels)
+
+    def add(self, rules: Sequence[str], check: Check) -> None:
+        """Take a check's result, for every rule that it observes."""
+        for rule in rules:
+            self.results.setdefault(rule, []).append(check)
+        self.on_result(rules[0], check)
+
+    def incident(self, what: str) -> None:
+        """Note what happened to the deployment; a run with an incident cannot tell."""
+        if what not in self.incidents:
+            self.incidents.append(what)
+
+    def verdict(self) -> Verdict:
+        """Judge."""
+        asked = {rule.id for rule in self.asked}
+        rules = [self._judge(rule, rule.id in asked) for rule in self.catalogue]
+        told = DeploymentTold(kind=self.kind, name="")
+        if self.deployment is not None:
+            components = [Component(name=each.name, version=each.version) for each in self.deployment.components]
+            told = DeploymentTold(kind=self.deployment.kind, name=self.deployment.name, components=components)
+        return Verdict(
+            outcome=outcome_of(rules, self.incidents),
+            started=self._started.isoformat(timespec="seconds"),
+            seconds=round(time.monotonic() - self._began, 1),
+            profile=self.profile,
+            asked=Asked(levels=list(self.levels), rules=list(self.rules), selection=self.selection),
+            seed=self.seed,
+            deployment=told,
+            incidents=self.incidents,
+            rules=rules,
+        ).with_counts()
+
+    def finish(self) -> tuple[Outcome, Path]:
+        """Write the verdict and what is made from it; gives the outcome and the page's path. Raises `ReportError`."""
+        verdict = self.verdict()
+        write(self.out, verdict)
+        return verdict.outcome, make.make_all(self.out)
+
+    def _judge(self, rule: Rule, asked: bool) -> RuleResult:
+        checks = sorted(self.results.get(rule.id, []), key=lambda check: check.id)
+        status, reason = rule_status(checks), ""
+        if rule.excluded:
+            status, reason = Status.EXCLUDED, rule.excluded
+        elif status is Status.NOT_RUN:
+            reason = "no check of it ran" if asked else "not asked for"
+        elif status is not Status.PASS:
+            worst = next(check for check in checks if check.status is status)
+            reason = worst.message.splitlines()[0] if worst.message else ""
+        return RuleResult(
+            id=rule.id,
+            chapter=rule.chapter,
+            level=rule.level,
+            statement=Statement(en=rule.en, fr=rule.fr),
+            source=rule.source,
+            observed=rule.observed,
+            status=status,
+            reason=reason,
+            asked=asked,
+            checks=checks,
+        )
