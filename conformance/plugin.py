@@ -251,8 +251,8 @@ def deployment(pytestconfig: pytest.Config) -> Deployment:
         pytest.exit(f"vigie: {error}", returncode=SETUP_FAILED)
 
 
-@pytest_asyncio.fixture
-async def cast_(request: pytest.FixtureRequest, deployment: Deployment) -> AsyncIterator[Cast]:
+@pytest_asyncio.fixture(name="cast")
+async def _cast(request: pytest.FixtureRequest, deployment: Deployment) -> AsyncIterator[Cast]:
     """Give the people of one check."""
     suite = cast(Suite, request.config.pluginmanager.getplugin("vigie-suite"))
     recorder = request.node.stash.get(RECORDER, None) or Recorder("own/test", "own", "")
@@ -262,4 +262,4 @@ async def cast_(request: pytest.FixtureRequest, deployment: Deployment) -> Async
     await transport.close()
 
 
-__all__ = ["Suite", "cast_", "deployment"]
+__all__ = ["Suite", "deployment"]

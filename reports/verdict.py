@@ -1,49 +1,55 @@
-"""The verdict of a run, schema ``vigie.verdict/1``: everything else that is told is made from it."""
+"""The verdict of a run, `vigie.verdict/1`: which rules hold, which do not, and what nobody can tell.
+
+Everything a run tells is made from this document and the evidence beside it. Its rules are checked whenever it is made
+or read, so that no hand and no bug can write `holds` over checks that say otherwise.
+"""
 
 from __future__ import annotations
 
-import contextlib
-import os
-import tempfile
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AwareDatetime, Field, NonNegativeFloat, field_validator, model_validator
+
+from reports.files import write_atomically
+from reports.model import Document, Text, dumped, read_document
+from reports.redaction import Redactor
 
 __all__ = [
+    "NOT_ASKED",
     "Asked",
     "Check",
     "Component",
     "Deployment",
     "Level",
     "Outcome",
-    "ReportError",
-    "RuleResult",
+    "Rule",
     "Statement",
     "Status",
     "Verdict",
+    "conclude",
+    "counts",
     "exit_code",
-    "outcome_of",
+    "outcome",
     "read",
     "rule_status",
+    "with_deviation",
     "write",
-    "write_atomically",
 ]
 
-FILE = "verdict.json"
-
-
-class ReportError(Exception):
-    """A report cannot be read or written; the message is one line for a person."""
+SCHEMA = "vigie.verdict/1"
+NOT_ASKED = "not asked for"
+"""The reason of a rule that the run left out because nobody asked for it."""
 
 
 class Status(StrEnum):
-    """What became of a check or a rule; the last four are a rule's alone."""
+    """What became of a check or a rule; `accepted` and `excluded` are for rules only."""
 
-    PASS = "pass"
+    PASS = "pass"  # noqa: S105 -- a status, no password
     FAIL = "fail"
     UNTESTABLE = "untestable"
     ERROR = "error"
@@ -52,173 +58,260 @@ class Status(StrEnum):
     EXCLUDED = "excluded"
 
 
-class Level(StrEnum):
-    """How a rule follows from the guide: promised, advised, or derived from a promise."""
-
-    MUST = "must"
-    SHOULD = "should"
-    DERIVED = "derived"
-
-
 class Outcome(StrEnum):
-    """What a run says of the deployment."""
+    """What a run comes to."""
 
     HOLDS = "holds"
     DOES_NOT_HOLD = "does-not-hold"
     CANNOT_TELL = "cannot-tell"
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+class Level(StrEnum):
+    """How strongly the guide speaks: it promises, it advises, or it says nothing and yet means it."""
+
+    MUST = "must"
+    SHOULD = "should"
+    DERIVED = "derived"
 
 
-class Statement(_Part):
-    """A rule's statement in both languages."""
+class Statement(Document):
+    """A rule in a sentence, in both languages."""
 
-    en: str
-    fr: str
+    en: Text
+    fr: Text
 
 
-class Check(_Part):
-    """One check's result; `evidence` is a path relative to the run's folder, `seconds` a duration."""
+class Check(Document):
+    """One check of a rule: `seconds` it took, and its evidence file's path relative to the run's folder."""
 
-    id: str
+    id: Text
     status: Status
-    seconds: float = 0.0
-    message: str = ""
-    evidence: str = ""
-    title: str = ""
+    seconds: NonNegativeFloat = 0.0
+    message: Text = ""
+    title: Text = ""
+    evidence: str | None = None
+
+    @field_validator("status")
+    @classmethod
+    def _is_of_a_check(cls, status: Status) -> Status:
+        if status in {Status.ACCEPTED, Status.EXCLUDED}:
+            raise ValueError(f"a rule can be {status}, a check cannot")
+        return status
 
 
-class RuleResult(_Part):
-    """One rule's result; `asked` tells whether it decides the outcome."""
+class Rule(Document):
+    """One rule of the charter and what became of it.
 
-    id: str
-    chapter: str
+    Refuses a status that its checks do not bear out: `pass` without a check that passed, `accepted` without a failure,
+    `excluded` or `accepted` without a reason.
+    """
+
+    id: Text
+    chapter: Text
     level: Level
     statement: Statement
-    source: str
+    source: Text
     status: Status
-    reason: str = ""
-    asked: bool = True
-    observed: str = ""
-    checks: list[Check] = []
-    proved_by: list[str] = []
+    reason: Text = ""
+    checks: tuple[Check, ...] = ()
+    proved_by: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _status_follows_from_checks(self) -> Rule:
+        told = rule_status(self.checks)
+        match self.status:
+            case Status.PASS if told is not Status.PASS:
+                raise ValueError(f"{self.id} is told as pass, its checks say {told}")
+            case Status.ACCEPTED if told is not Status.FAIL:
+                raise ValueError(f"{self.id} is told as an accepted deviation, its checks say {told}")
+            case Status.EXCLUDED if self.checks:
+                raise ValueError(f"{self.id} is told as excluded, and has checks")
+            case Status.NOT_RUN | Status.UNTESTABLE | Status.ERROR if told is Status.FAIL:
+                raise ValueError(f"{self.id} is told as {self.status}, and a check of it failed")
+            case Status.ACCEPTED | Status.EXCLUDED if not self.reason.strip():
+                raise ValueError(f"{self.id} is told as {self.status} without a reason")
+            case _:
+                return self
 
 
-class Component(_Part):
-    """A component of the deployment."""
+class Component(Document):
+    """A part of the deployment, and its version as far as it is known."""
 
-    name: str
-    version: str
-
-
-class Deployment(_Part):
-    """What was tested."""
-
-    kind: str
-    name: str
-    components: list[Component] = []
+    name: Text
+    version: Text = ""
 
 
-class Asked(_Part):
-    """What the run was asked to judge; empty lists mean everything."""
+class Deployment(Document):
+    """What was looked at; `kind` is `embedded`, `containers` or `remote`."""
 
-    levels: list[Level] = []
-    rules: list[str] = []
-    selection: str = ""
+    kind: Text
+    name: Text
+    components: tuple[Component, ...] = ()
 
 
-class Verdict(_Part):
-    """A run's verdict; `started` is ISO 8601, `incidents` are what happened to the deployment during the run."""
+class Asked(Document):
+    """What the run was asked for: it alone decides the outcome.
 
-    format: Literal["vigie.verdict/1"] = Field(default="vigie.verdict/1", alias="schema")
+    A rule is asked for when its level is among `levels` and its id among `rules` (empty: every id).
+    `selection` is told only: the words by which the checks were picked.
+    """
+
+    levels: tuple[Level, ...] = tuple(Level)
+    rules: tuple[str, ...] = ()
+    selection: Text = ""
+
+    def covers(self, rule: Rule) -> bool:
+        """Tell whether this rule was asked for."""
+        return rule.level in self.levels and (not self.rules or rule.id in self.rules)
+
+
+class Verdict(Document):
+    """A whole run. `doubt` is why a run whose rules all passed still cannot be told (it was interrupted, say)."""
+
+    schema_: Literal["vigie.verdict/1"] = Field(SCHEMA, validation_alias="schema", serialization_alias="schema")
     outcome: Outcome
-    started: str
-    seconds: float
-    profile: str = "guide"
-    asked: Asked = Asked()
-    seed: str = ""
+    doubt: Text = ""
+    started: AwareDatetime
+    seconds: NonNegativeFloat
+    profile: Text
+    command: Text = ""
+    seed: int | None = None
     deployment: Deployment
-    incidents: list[str] = []
-    rules: list[RuleResult]
-    counts: dict[Status, int] = {}
+    asked: Asked = Asked()
+    rules: tuple[Rule, ...]
+    counts: dict[Status, int]
 
-    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+    @model_validator(mode="after")
+    def _adds_up(self) -> Verdict:
+        for what, ids in (
+            ("rule", [rule.id for rule in self.rules]),
+            ("check", [check.id for rule in self.rules for check in rule.checks]),
+        ):
+            twice = [id_ for id_, times in Counter(ids).items() if times > 1]
+            if twice:
+                raise ValueError(f"{what} {twice[0]} is told twice")
+        if self.counts != counts(self.rules):
+            raise ValueError("the counts are not those of the rules")
+        due = _doubted(outcome(self.rules, self.asked), self.doubt)
+        if self.outcome is not due:
+            raise ValueError(f"the outcome is told as {self.outcome}, the rules say {due}")
+        return self
 
-    def with_counts(self) -> Verdict:
-        """Give the verdict with its rules counted by status."""
-        counted = Counter(rule.status for rule in self.rules)
-        return self.model_copy(update={"counts": {status: counted.get(status, 0) for status in Status}})
 
-
-_WORST_FIRST = (Status.FAIL, Status.ERROR, Status.UNTESTABLE)
-
-
-def rule_status(checks: Sequence[Check]) -> Status:
-    """Judge a rule by its checks: it passes when at least one passed and none did otherwise."""
-    found = {check.status for check in checks}
-    for status in _WORST_FIRST:
-        if status in found:
+def rule_status(checks: Iterable[Check]) -> Status:
+    """Give what a rule's checks come to: the worst of them, and `not-run` when there are none."""
+    told = {check.status for check in checks}
+    for status in (Status.FAIL, Status.ERROR, Status.UNTESTABLE, Status.NOT_RUN, Status.PASS):
+        if status in told:
             return status
-    return Status.PASS if found == {Status.PASS} else Status.NOT_RUN
+    return Status.NOT_RUN
 
 
-def outcome_of(rules: Iterable[RuleResult], incidents: Sequence[str] = ()) -> Outcome:
-    """Judge a run by the rules asked for: one that fails is enough, and everything else but a pass leaves it open."""
-    asked = [rule for rule in rules if rule.asked and rule.status is not Status.EXCLUDED]
-    if any(rule.status is Status.FAIL for rule in asked):
+def with_deviation(status: Status, deviation: str) -> tuple[Status, str]:
+    """Give status and reason of a rule for which the profile accepts a deviation, with its written reason.
+
+    A failure is accepted; a pass is a failure, since the deviation no longer occurs; anything else stays as it is.
+    """
+    if status is Status.FAIL:
+        return Status.ACCEPTED, deviation
+    if status is Status.PASS:
+        return Status.FAIL, f"the accepted deviation no longer occurs: {deviation}"
+    return status, ""
+
+
+def outcome(rules: Sequence[Rule], asked: Asked) -> Outcome:
+    """Give what the rules asked for come to.
+
+    A failure decides; else whatever is neither pass, accepted nor excluded leaves it open, and so does a run in which
+    no rule passed or in which a rule was asked for that is not there.
+    """
+    told = [rule.status for rule in rules if asked.covers(rule)]
+    if Status.FAIL in told:
         return Outcome.DOES_NOT_HOLD
-    if incidents or not asked or any(rule.status not in (Status.PASS, Status.ACCEPTED) for rule in asked):
+    if {Status.UNTESTABLE, Status.ERROR, Status.NOT_RUN} & set(told) or Status.PASS not in told:
+        return Outcome.CANNOT_TELL
+    if set(asked.rules) - {rule.id for rule in rules}:
         return Outcome.CANNOT_TELL
     return Outcome.HOLDS
 
 
-def exit_code(outcome: Outcome) -> int:
-    """Give the exit code: 0 holds, 1 does not hold, 3 cannot tell."""
-    return {Outcome.HOLDS: 0, Outcome.DOES_NOT_HOLD: 1, Outcome.CANNOT_TELL: 3}[outcome]
+def _doubted(found: Outcome, doubt: str) -> Outcome:
+    """A doubt takes a green away; it never hides a red."""
+    return Outcome.CANNOT_TELL if doubt and found is Outcome.HOLDS else found
 
 
-def write_atomically(path: Path, content: str) -> None:
-    """Write a file whole or not at all: a full disk or a kill leaves what was there.
+def exit_code(found: Outcome) -> int:
+    """Give the exit code of a run: 0 holds, 1 does not hold, 3 cannot tell."""
+    return {Outcome.HOLDS: 0, Outcome.DOES_NOT_HOLD: 1, Outcome.CANNOT_TELL: 3}[found]
 
-    Raises `ReportError`.
+
+def counts(rules: Iterable[Rule]) -> dict[Status, int]:
+    """Count the rules by status; every status is there, also with 0."""
+    told = Counter(rule.status for rule in rules)
+    return {status: told[status] for status in Status}
+
+
+def conclude(
+    *,
+    rules: Sequence[Rule],
+    asked: Asked,
+    deployment: Deployment,
+    profile: str,
+    started: datetime,
+    seconds: float,
+    command: str = "",
+    seed: int | None = None,
+    doubt: str = "",
+) -> Verdict:
+    """Make the verdict, with the outcome and counts that follow; `started` bears a time zone.
+
+    Raises pydantic.ValidationError (a ValueError) when the rules contradict themselves.
     """
-    scratch = ""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, scratch = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        # mkstemp is for secrets; a report is for whoever may read the folder.
-        Path(scratch).chmod(0o644)
-        Path(scratch).replace(path)
-    except OSError as error:
-        if scratch:
-            with contextlib.suppress(OSError):
-                Path(scratch).unlink()
-        raise ReportError(f"{path} cannot be written: {error.strerror or error}") from None
+    return Verdict(
+        outcome=_doubted(outcome(rules, asked), doubt),
+        doubt=doubt,
+        started=started,
+        seconds=seconds,
+        profile=profile,
+        command=command,
+        seed=seed,
+        deployment=deployment,
+        asked=asked,
+        rules=tuple(rules),
+        counts=counts(rules),
+    )
 
 
-def write(folder: Path, verdict: Verdict) -> Path:
-    """Write ``verdict.json`` into the run's folder, and give its path; raises `ReportError`."""
-    path = folder / FILE
-    write_atomically(path, verdict.model_dump_json(by_alias=True, indent=1) + "\n")
-    return path
+def write(verdict: Verdict, path: Path, redactor: Redactor) -> None:
+    """Write the verdict, whole or not at all, with secrets taken out of whatever a check or a person worded.
+
+    Raises ReportError when it cannot be written; the file that was there then stays.
+    """
+    rules = tuple(
+        rule.model_copy(
+            update={
+                "reason": redactor.clean(rule.reason),
+                "checks": tuple(
+                    check.model_copy(
+                        update={"message": redactor.clean(check.message), "title": redactor.clean(check.title)}
+                    )
+                    for check in rule.checks
+                ),
+            }
+        )
+        for rule in verdict.rules
+    )
+    told = verdict.model_copy(
+        update={
+            "rules": rules,
+            "command": redactor.clean(verdict.command),
+            "doubt": redactor.clean(verdict.doubt),
+            "asked": verdict.asked.model_copy(update={"selection": redactor.clean(verdict.asked.selection)}),
+        }
+    )
+    write_atomically(path, dumped(told.model_dump(mode="json", by_alias=True)))
 
 
-def read(folder: Path) -> Verdict:
-    """Read a run's verdict; raises `ReportError`, one line."""
-    path = folder / FILE
-    try:
-        return Verdict.model_validate_json(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ReportError(f"{path}: no verdict here; give the folder of a run") from None
-    except OSError as error:
-        raise ReportError(f"{path} cannot be read: {error.strerror or error}") from None
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "(whole file)"
-        raise ReportError(f"{path}: {where}: {first['msg']}") from None
+def read(path: Path) -> Verdict:
+    """Read a verdict. Raises ReportError in one line when it is missing, is not JSON, or does not add up."""
+    return read_document(Verdict, path)

@@ -14,11 +14,12 @@ from typing import Any
 import vodozemac
 
 from scenarios.devices import Device
-from scenarios.keys import encrypt_file
+from scenarios.keys import decrypt_file, encrypt_file
 from scenarios.session import Session, ok
 from scenarios.wire import Response
 
 __all__ = [
+    "decrypt_file",
     "download",
     "download_encrypted",
     "for_scanner",

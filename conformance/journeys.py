@@ -1,0 +1,60 @@
+"""Stretches that several stories have in common, by the same acts as everything else."""
+
+from __future__ import annotations
+
+from conformance.cast import Cast
+from conformance.outcome import untestable
+from fixtures.deployment import Identity as IdentityServer
+from scenarios import conversations
+from scenarios.devices import Device
+from scenarios.invitations import invite_by_mail
+from scenarios.people import Person
+from scenarios.session import ok
+
+__all__ = ["gathered", "identity_server", "invited_guest", "invited_outsider", "join"]
+
+
+def identity_server(cast: Cast) -> IdentityServer:
+    """Give the identity server; raises `Untestable` where there is none."""
+    if cast.deployment.identity is None:
+        raise untestable("an identity server ([identity] in the deployment's TOML)")
+    return cast.deployment.identity
+
+
+async def invited_outsider(cast: Cast, home: int = 0) -> tuple[Person, Person, str]:
+    """Have an agent open a conversation to externals and invite a partner by e-mail; gives agent, partner and room."""
+    agent, partner = await cast.agent(home), cast.outsider()
+    room_id = await conversations.open_private(agent.session, cast.word("projet"), externals=True)
+    answer = await invite_by_mail(agent.session, identity_server(cast), room_id, partner.identity.address)
+    ok(answer)
+    await cast.mailbox.wait_for(partner.identity.address)
+    return agent, partner, room_id
+
+
+async def join(device: Device, room_id: str) -> None:
+    """Wait for the invitation to a room, and take it."""
+    await device.wait_for(f"an invitation to {room_id}", lambda seen: seen.room(room_id).membership == "invite")
+    ok(await conversations.ask_to_join(device.session, room_id))
+    await device.wait_for(f"itself in {room_id}", lambda seen: seen.room(room_id).membership == "join")
+
+
+async def gathered(host: Device, *others: Device, externals: bool = False, name: str = "salon") -> str:
+    """Have the host open a private room in which all the others are."""
+    invited = [other.user_id for other in others]
+    room_id = await conversations.open_private(host.session, name, invited, externals=externals)
+    for other in others:
+        await join(other, room_id)
+    users = {other.user_id for other in others}
+
+    def everybody_came(device: Device) -> bool:
+        state = device.room(room_id).state
+        return all(state.get(("m.room.member", user), {}).get("membership") == "join" for user in users)
+
+    await host.wait_for(f"everybody in {room_id}", everybody_came)
+    return room_id
+
+
+async def invited_guest(cast: Cast, host: Device) -> tuple[Device, str]:
+    """Give a guest's device in a private room of the host."""
+    guest = await cast.device(await cast.guest())
+    return guest, await gathered(host, guest, externals=True)

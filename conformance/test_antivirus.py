@@ -1,0 +1,134 @@
+"""AV: files and viruses ("Les fichiers sont analysés avant leur remise")."""
+
+from __future__ import annotations
+
+import base64
+import secrets
+
+import pytest
+
+from conformance.cast import Cast
+from conformance.checks.answers import accepted, refused
+from conformance.journeys import gathered
+from conformance.outcome import untestable
+from scenarios import files
+
+
+def infected(cast: Cast, signature: str = "") -> bytes:
+    """Give a file that the deployment's antivirus knows; raises `Untestable` where none is named."""
+    known = cast.deployment.infected
+    if not known:
+        raise untestable("a file known as infected ([infected] in the deployment's TOML)")
+    mark = bytes.fromhex(known[signature] if signature else next(iter(known.values())))
+    return mark + b"\n" + secrets.token_hex(8).encode()
+
+
+def clean() -> bytes:
+    """Give a file that no antivirus knows."""
+    return b"Un fichier sain. " + secrets.token_hex(16).encode()
+
+
+@pytest.mark.rule("AV-1")
+@pytest.mark.parametrize("home", [0, 1])
+async def test_clean_file_reaches_its_recipient(cast: Cast, home: int) -> None:
+    """A clean file is told to be clean, and comes with the bytes that were sent, on either homeserver."""
+    sender, receiver = await cast.agents(home, 1 - home)
+    content = clean()
+    uri = await files.upload(sender.session, content)
+    for person in (sender, receiver):
+        told = accepted(await files.scan(person.session, uri), "the scan of a clean file")
+        assert told["clean"] is True, f"the scan says {told}"
+        answer = await files.download(person.session, uri)
+        assert answer.status == 200, f"a clean file should be delivered, but: {answer}"
+        assert answer.body == content
+
+
+@pytest.mark.rule("AV-1")
+async def test_clean_encrypted_file_reaches_its_recipient(cast: Cast) -> None:
+    """A clean file that is encrypted end to end is scanned, delivered, and opens."""
+    sender, receiver = await cast.agents(0, 1)
+    content = clean()
+    file = await files.upload_encrypted(sender.session, content)
+    body = await files.for_scanner(receiver.session, file)
+    told = accepted(await files.scan_encrypted(receiver.session, body), "the scan of a clean encrypted file")
+    assert told["clean"] is True
+    answer = await files.download_encrypted(receiver.session, body)
+    assert answer.status == 200, f"a clean file should be delivered, but: {answer}"
+    assert files.decrypt_file(answer.body, file) == content
+
+
+@pytest.mark.rule("AV-2")
+@pytest.mark.parametrize("home", [0, 1])
+async def test_infected_file_is_not_delivered(cast: Cast, home: int) -> None:
+    """An infected file is refused as not clean, at every try, and none of its bytes comes; a clean one passes."""
+    sender, receiver = await cast.agents(home, 1 - home)
+    for signature in cast.deployment.infected or {"": ""}:
+        content = infected(cast, signature)
+        uri = await files.upload(sender.session, content)
+        for person in (receiver, sender, receiver):
+            answer = await files.scan(person.session, uri)
+            verdict = answer.json()
+            assert verdict.get("clean") is False or verdict.get("reason") == "MCS_MEDIA_NOT_CLEAN", f"the scan says {answer}"
+            answer = await files.download(person.session, uri)
+            refused(answer, "an infected file", "MCS_MEDIA_NOT_CLEAN")
+            assert content[:20] not in answer.body, "bytes of an infected file came with the refusal"
+    good = await files.upload(sender.session, clean())
+    assert (await files.download(receiver.session, good)).status == 200, "a clean file of the same sender should pass"
+
+
+@pytest.mark.rule("AV-3")
+@pytest.mark.parametrize("home", [0, 1])
+async def test_infected_encrypted_file_is_not_delivered(cast: Cast, home: int) -> None:
+    """Encrypted end to end, an infected file is refused as not clean once the scanner has its key."""
+    sender, receiver = await cast.agents(home, 1 - home)
+    file = await files.upload_encrypted(sender.session, infected(cast))
+    ciphertext_start = None
+    for body in ({"file": file}, await files.for_scanner(receiver.session, file)):
+        answer = await files.scan_encrypted(receiver.session, body)
+        assert answer.json().get("clean") is False or answer.json().get("reason") == "MCS_MEDIA_NOT_CLEAN", f"{answer}"
+        answer = await files.download_encrypted(receiver.session, body)
+        refused(answer, "an infected encrypted file", "MCS_MEDIA_NOT_CLEAN")
+        ciphertext_start = answer.body
+    assert ciphertext_start is not None and ciphertext_start[:1] == b"{", "something else than an error came"
+    good = await files.upload_encrypted(sender.session, clean())
+    answer = await files.download_encrypted(receiver.session, await files.for_scanner(receiver.session, good))
+    assert answer.status == 200, f"a clean encrypted file of the same sender should pass, but: {answer}"
+
+
+@pytest.mark.rule("AV-3")
+async def test_wrong_key_delivers_nothing(cast: Cast) -> None:
+    """With a key or hash that is not the file's, or a body not for this scanner, nothing is delivered."""
+    sender, receiver = await cast.agents(0, 1)
+    file = await files.upload_encrypted(sender.session, infected(cast))
+    other_hash = {**file, "hashes": {"sha256": base64.b64encode(bytes(32)).decode().rstrip("=")}}
+    answer = await files.download_encrypted(receiver.session, await files.for_scanner(receiver.session, other_hash))
+    refused(answer, "a file whose hash is another's", "MCS_MEDIA_FAILED_TO_DECRYPT", status=(400, 403))
+
+    body = await files.for_scanner(receiver.session, file)
+    mangled = {"encrypted_body": {**body["encrypted_body"], "mac": base64.b64encode(bytes(8)).decode().rstrip("=")}}
+    answer = await files.download_encrypted(receiver.session, mangled)
+    refused(answer, "a body that was altered", "MCS_BAD_DECRYPTION", status=(400, 403))
+    answer = await files.download_encrypted(receiver.session, {"file": {}})
+    refused(answer, "a body without a key", "MCS_MALFORMED_JSON", status=400)
+
+
+@pytest.mark.rule("AV-8")
+@pytest.mark.parametrize("home", [0, 1])
+async def test_every_member_gets_the_same_answer(cast: Cast, home: int) -> None:
+    """An agent, an agent of the other homeserver and a guest are refused the infected file, and get the clean one."""
+    sender, near, far = await cast.devices(await cast.agents(home, home, 1 - home))
+    guest = await cast.device(await cast.guest())
+    room_id = await gathered(sender, near, far, guest, externals=True)
+    bad = await files.share_encrypted(sender, room_id, infected(cast), "facture.pdf", "application/pdf")
+    content = clean()
+    good = await files.share_encrypted(sender, room_id, content, "note.pdf", "application/pdf")
+    for member in (near, far, guest, sender):
+        if member is sender:
+            await member.sync()
+        file = (await member.wait_to_read(room_id, bad)).content["file"]
+        answer = await files.download_encrypted(member.session, await files.for_scanner(member.session, file))
+        refused(answer, f"the infected file, for {member.session.who}", "MCS_MEDIA_NOT_CLEAN")
+        file = (await member.wait_to_read(room_id, good)).content["file"]
+        answer = await files.download_encrypted(member.session, await files.for_scanner(member.session, file))
+        assert answer.status == 200, f"the clean file, for {member.session.who}: {answer}"
+        assert files.decrypt_file(answer.body, file) == content

@@ -1,0 +1,71 @@
+"""DEV: several devices ("Les avantages de Tchap", "Pour aller plus loin")."""
+
+from __future__ import annotations
+
+import pytest
+
+from conformance.cast import Cast
+from conformance.journeys import gathered
+from scenarios.backup import Backup, WrongRecoveryCode, recovery_code
+
+
+@pytest.mark.rule("DEV-1")
+@pytest.mark.parametrize("home", [0, 1])
+async def test_message_shows_on_every_device(cast: Cast, home: int) -> None:
+    """What somebody sends from one device is readable on their other one, and on both of the other person's."""
+    someone, other = await cast.agents(home, 1 - home)
+    first, theirs = await cast.devices([someone, other])
+    second, their_second = await cast.devices([someone, other])
+    room_id = await gathered(first, theirs)
+    for sender in (first, second, theirs, their_second):
+        text = cast.word("de partout")
+        event_id = await sender.say(room_id, text)
+        for reader in (first, second, theirs, their_second):
+            if reader is not sender:
+                assert (await reader.wait_to_read(room_id, event_id)).body == text
+
+
+@pytest.mark.rule("DEV-2")
+@pytest.mark.parametrize("home", [0, 1])
+async def test_new_device_reads_the_past_by_recovery_code_alone(cast: Cast, home: int) -> None:
+    """A new device sees old messages unreadable; a wrong code opens nothing; the recovery code opens them."""
+    someone, other = await cast.agents(home, 1 - home)
+    first, theirs = await cast.devices([someone, other])
+    room_id = await gathered(first, theirs)
+    text = cast.word("autrefois")
+    event_id = await theirs.say(room_id, text)
+    await first.wait_to_read(room_id, event_id)
+    backup, code = await Backup.create(first.session)
+    await backup.store(first.machine.room_keys())
+
+    new = await cast.device(someone)
+    await new.wait_for("the old message", lambda seen: event_id in seen.room(room_id).events)
+    message = new.message(room_id, event_id)
+    assert message is not None and not message.readable, "a new device reads the past without any means"
+
+    found = await Backup.current(new.session)
+    wrong = bytes(32)
+    with pytest.raises(WrongRecoveryCode):
+        await found.restore(recovery_code(wrong))
+    with pytest.raises(WrongRecoveryCode):
+        await found.open_with(wrong)
+    message = new.message(room_id, event_id)
+    assert message is not None and not message.readable, "a wrong code opened something"
+
+    new.machine.import_room_keys(await found.restore(code))
+    assert (await new.wait_to_read(room_id, event_id)).body == text
+
+
+@pytest.mark.rule("DEV-2")
+async def test_key_backup_is_its_owners_alone(cast: Cast) -> None:
+    """Nobody else gets somebody's backup: another person's request finds none, the owner's does."""
+    owner, other = await cast.agents(0, 0)
+    first, theirs = await cast.devices([owner, other])
+    room_id = await gathered(first, theirs)
+    await theirs.wait_to_read(room_id, await first.say(room_id, "à garder"))
+    backup, code = await Backup.create(first.session)
+    await backup.store(first.machine.room_keys())
+
+    answer = await other.session.get("/room_keys/keys", {"version": backup.version})
+    assert answer.status == 404, f"another's backup should not be found, but: {answer}"
+    assert await (await Backup.current(first.session)).restore(code), "the owner's backup is empty"

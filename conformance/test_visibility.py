@@ -1,0 +1,192 @@
+"""VIS: what others see ("Visibilité")."""
+
+from __future__ import annotations
+
+import pytest
+
+from conformance.cast import Cast
+from conformance.checks.answers import accepted
+from conformance.checks.directory import finds, finds_only, no_longer_finds
+from conformance.journeys import gathered
+from scenarios import conversations, directory, files
+from scenarios.people import Person
+from scenarios.session import ok, path
+from scenarios.wire import until
+
+_PICTURE = b"\x89PNG\r\n\x1a\n" + b"picture" * 20
+
+
+async def _dress(person: Person, name: str) -> str:
+    """Give somebody a picture and this name; gives the picture's address."""
+    picture = await files.upload(person.session, _PICTURE, "image/png")
+    await directory.set_avatar(person.session, picture)
+    await directory.set_name(person.session, name)
+    return picture
+
+
+@pytest.mark.rule("VIS-1")
+@pytest.mark.parametrize(("searcher", "found"), [(0, 1), (1, 0), (0, 0)])
+async def test_search_shows_name_organisation_and_picture(cast: Cast, searcher: int, found: int) -> None:
+    """Who searches sees name, organisation and picture, and sees them change."""
+    someone, shown = await cast.agents(searcher, found)
+    tag = shown.identity.family_name.split()[-1]
+    for name in (f"{shown.identity.full_name} [Interieur]", f"{shown.identity.full_name} [Culture]"):
+        picture = await _dress(shown, name)
+
+        async def follows(name: str = name, picture: str = picture) -> bool | None:
+            entry = (await directory.find(someone.session, tag)).get(shown.user_id, {})
+            return True if (entry.get("display_name"), entry.get("avatar_url")) == (name, picture) else None
+
+        await until(cast.transport, follows, deadline=15, missing=f"{name!r} with its picture in the search", pause=0.1)
+
+
+@pytest.mark.rule("VIS-2")
+@pytest.mark.parametrize("kind", ["private", "public"])
+async def test_members_see_name_and_picture(cast: Cast, kind: str) -> None:
+    """The other members of a room, of whichever homeserver, see name and picture, and see them change."""
+    host, other = await cast.agents(0, 1)
+    picture = await _dress(other, f"{other.identity.full_name} [Finances]")
+    viewer, shown = await cast.devices([host, other])
+    if kind == "private":
+        room_id = await gathered(viewer, shown)
+    else:
+        room_id = await conversations.open_public(host.session, cast.word("forum"))
+        ok(await conversations.ask_to_join(other.session, room_id, host.home.server_name))
+
+    def shows(name: str, avatar: str) -> None:
+        member = viewer.room(room_id).state.get(("m.room.member", other.user_id), {})
+        assert (member.get("displayname"), member.get("avatar_url")) == (name, avatar), f"the member event shows {member}"
+
+    def has_member_named(name: str) -> bool:
+        return viewer.room(room_id).state.get(("m.room.member", other.user_id), {}).get("displayname") == name
+
+    first = f"{other.identity.full_name} [Finances]"
+    await viewer.wait_for("the member's name", lambda _seen: has_member_named(first))
+    shows(first, picture)
+    second = f"{other.identity.full_name} [Justice]"
+    await directory.set_name(other.session, second)
+    await viewer.wait_for("the member's new name", lambda _seen: has_member_named(second))
+    shows(second, picture)
+    profile = accepted(await directory.profile(host.session, other.user_id), "a member's profile")
+    assert (profile.get("displayname"), profile.get("avatar_url")) == (second, picture)
+
+
+@pytest.mark.rule("VIS-3")
+@pytest.mark.parametrize("home", [0, 1])
+async def test_red_list_takes_out_of_every_search(cast: Cast, home: int) -> None:
+    """Found from both homeservers, somebody goes on the red list and is found from none; a namesake still is."""
+    hidden, namesake, near, far = await cast.agents(home, home, 0, 1)
+    tag = hidden.identity.family_name.split()[-1]
+    await directory.set_name(namesake.session, f"Autre {tag} [Interieur]")
+    for searcher in (near, far):
+        await finds(searcher.session, tag, hidden.user_id)
+        await finds(searcher.session, tag, namesake.user_id)
+
+    await directory.set_red_list(hidden.session)
+    for searcher in (near, far):
+        await no_longer_finds(searcher.session, tag, hidden.user_id)
+        for term in (tag, hidden.identity.full_name, tag[:6], hidden.user_id):
+            assert hidden.user_id not in await directory.find(searcher.session, term), f"a search for {term!r} shows them"
+        await finds_only(searcher.session, tag, namesake.user_id, hidden.user_id)
+
+
+@pytest.mark.rule("VIS-3")
+async def test_red_list_hides_from_contacts_too(cast: Cast) -> None:
+    """Sharing a room does not put somebody of the red list back into a search."""
+    hidden, contact = await cast.agents(1, 0)
+    tag = hidden.identity.family_name.split()[-1]
+    viewer, shown = await cast.devices([contact, hidden])
+    await gathered(viewer, shown)
+    await finds(contact.session, tag, hidden.user_id)
+    await directory.set_red_list(hidden.session)
+    await no_longer_finds(contact.session, tag, hidden.user_id)
+
+
+@pytest.mark.rule("VIS-4")
+@pytest.mark.parametrize("home", [0, 1])
+async def test_red_list_leaves_visible_in_rooms_and_can_be_left(cast: Cast, home: int) -> None:
+    """On the red list somebody is still seen by the members of their rooms; off it, found again."""
+    hidden, member, searcher = await cast.agents(home, 1 - home, 1 - home)
+    tag = hidden.identity.family_name.split()[-1]
+    viewer, shown = await cast.devices([member, hidden])
+    room_id = await gathered(viewer, shown)
+    await finds(searcher.session, tag, hidden.user_id)
+    await directory.set_red_list(hidden.session)
+    await no_longer_finds(searcher.session, tag, hidden.user_id)
+
+    content = (await conversations.members(member.session, room_id))[hidden.user_id]
+    assert content["membership"] == "join" and tag in content.get("displayname", ""), f"the member event is {content}"
+    message = await viewer.wait_to_read(room_id, await shown.say(room_id, "je suis toujours là"))
+    assert message.sender == hidden.user_id
+
+    await directory.leave_red_list(hidden.session)
+    await finds(searcher.session, tag, hidden.user_id)
+    await finds(member.session, tag, hidden.user_id)
+
+
+@pytest.mark.rule("VIS-5")
+@pytest.mark.parametrize("newcomer_home", [0, 1])
+@pytest.mark.parametrize("kind", ["private", "public"])
+async def test_members_are_told_of_a_newcomer(cast: Cast, newcomer_home: int, kind: str) -> None:
+    """Two members of two homeservers see somebody join, as it happens."""
+    host, other, newcomer = await cast.agents(0, 1, newcomer_home)
+    devices = await cast.devices([host, other])
+    if kind == "private":
+        room_id = await gathered(*devices)
+        ok(await conversations.invite(host.session, room_id, newcomer.user_id))
+    else:
+        room_id = await conversations.open_public(host.session, cast.word("forum"))
+        ok(await conversations.ask_to_join(other.session, room_id, host.home.server_name))
+
+    def joined() -> list[bool]:
+        key = ("m.room.member", newcomer.user_id)
+        return [device.room(room_id).state.get(key, {}).get("membership") == "join" for device in devices]
+
+    for device in devices:
+        await device.sync()
+    assert joined() == [False, False], "nobody joined yet"
+    device = await cast.device(newcomer)
+    if kind == "private":
+        await device.wait_for("the invitation", lambda seen: seen.room(room_id).membership == "invite")
+    ok(await conversations.ask_to_join(newcomer.session, room_id, host.home.server_name))
+    for number, member in enumerate(devices):
+        await member.wait_for(f"{newcomer.name} joining", lambda _seen, number=number: joined()[number])  # type: ignore[misc]
+
+
+@pytest.mark.rule("VIS-6")
+async def test_members_are_told_of_a_reader(cast: Cast) -> None:
+    """The read receipt of one member reaches the others, on their homeserver and on the reader's."""
+    writer, reader, third = await cast.devices(await cast.agents(0, 1, 1))
+    room_id = await gathered(writer, reader, third)
+    event_id = await writer.say(room_id, "à lire")
+    await reader.wait_to_read(room_id, event_id)
+    ok(await reader.session.post(path("rooms", room_id, "receipt", "m.read", event_id), {}))
+    for member in (writer, third):
+        await member.wait_for(
+            f"the receipt of {reader.user_id}",
+            lambda seen: reader.user_id in seen.room(room_id).receipts.get(event_id, {}).get("m.read", set()),
+        )
+
+
+@pytest.mark.rule("VIS-6")
+async def test_private_receipt_reaches_its_sender_alone(cast: Cast) -> None:
+    """A private receipt shows on the reader's other device, and when a later public one has come, on nobody else's."""
+    people = await cast.agents(0, 1)
+    writer, reader = await cast.devices(people)
+    second = await cast.device(people[1])
+    room_id = await gathered(writer, reader)
+    first_event, second_event = await writer.say(room_id, "premier"), await writer.say(room_id, "second")
+    await reader.wait_to_read(room_id, second_event)
+
+    ok(await reader.session.post(path("rooms", room_id, "receipt", "m.read.private", first_event), {}))
+    await second.wait_for(
+        "the private receipt on the reader's own device",
+        lambda seen: reader.user_id in seen.room(room_id).receipts.get(first_event, {}).get("m.read.private", set()),
+    )
+    ok(await reader.session.post(path("rooms", room_id, "receipt", "m.read", second_event), {}))
+    await writer.wait_for(
+        "the public receipt",
+        lambda seen: reader.user_id in seen.room(room_id).receipts.get(second_event, {}).get("m.read", set()),
+    )
+    told = writer.room(room_id).receipts.get(first_event, {})
+    assert not any(reader.user_id in users for users in told.values()), f"the writer was told of {told}"
