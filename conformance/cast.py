@@ -101,7 +101,9 @@ class Cast:
             "displayname": f"{person.identity.full_name} [{organisation}]",
             "threepids": [{"medium": "email", "address": person.identity.address}],
         }
-        answer = await self.administrator(person.home).send("PUT", path("_synapse", "admin", "v2", "users", person.user_id), body)
+        answer = await self.administrator(person.home).send(
+            "PUT", path("_synapse", "admin", "v2", "users", person.user_id), body
+        )
         if answer.status not in (200, 201):
             raise RuntimeError(f"an extra could not be made: {answer}")
         await self.log_in(person)

@@ -86,9 +86,7 @@ class Catalogue:
             wanted = set()
             for pattern in patterns:
                 upper = pattern.upper()
-                matching = {
-                    rule.id for rule in self if fnmatchcase(rule.id, upper) or rule.id.rpartition("-")[0] == upper
-                }
+                matching = {rule.id for rule in self if fnmatchcase(rule.id, upper) or rule.id.rpartition("-")[0] == upper}
                 wanted |= matching or {self.rule(pattern).id}
         return [rule for rule in self if rule.id in wanted and (not levels or rule.level in levels)]
 

@@ -10,6 +10,7 @@ from scenarios.devices import Device
 from scenarios.invitations import invite_by_mail
 from scenarios.people import Person
 from scenarios.session import ok
+from scenarios.wire import until
 
 __all__ = ["gathered", "identity_server", "invited_guest", "invited_outsider", "join"]
 
@@ -31,9 +32,21 @@ async def invited_outsider(cast: Cast, home: int = 0) -> tuple[Person, Person, s
     return agent, partner, room_id
 
 
-async def join(device: Device, room_id: str) -> None:
-    """Wait for the invitation to a room, and take it."""
+async def join(device: Device, room_id: str, host: Person | None = None) -> None:
+    """Wait for the invitation to a room, and take it.
+
+    An invitation that comes from a third-party invite reaches the invited a moment before the room's own server has
+    finished with it; people are slower than that, and wait here until the `host` sees it.
+    """
     await device.wait_for(f"an invitation to {room_id}", lambda seen: seen.room(room_id).membership == "invite")
+    if host is not None:
+
+        async def host_sees_it() -> bool | None:
+            found = await conversations.membership(host.session, room_id, device.user_id)
+            return True if found == "invite" else None
+
+        missing = f"the invitation of {device.user_id} in the members that {host.name} sees"
+        await until(device.session.transport, host_sees_it, deadline=10, missing=missing)
     ok(await conversations.ask_to_join(device.session, room_id))
     await device.wait_for(f"itself in {room_id}", lambda seen: seen.room(room_id).membership == "join")
 

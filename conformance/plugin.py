@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import secrets
+import shlex
 import traceback
 from collections.abc import AsyncIterator, Generator
 from datetime import datetime
@@ -28,7 +29,8 @@ from fixtures.deployment import Deployment
 from fixtures.errors import FixtureError
 from fixtures.population import Population
 from reports import evidence as evidence_report
-from reports.verdict import Check, Level, ReportError, Status, exit_code
+from reports.files import ReportError
+from reports.verdict import Check, Level, Status, exit_code
 
 RECORDER: pytest.StashKey[Recorder] = pytest.StashKey()
 ERROR: pytest.StashKey[BaseException | None] = pytest.StashKey()
@@ -43,7 +45,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--level", default="", help="levels to judge, by commas: must,should,derived")
     group.addoption("--out", default="", help="folder for verdict and evidence; reports/runs/<time> by default")
     group.addoption("--database", default="postgresql", choices=("postgresql", "sqlite"), help="of the embedded deployment")
-    group.addoption("--overlay", action="append", default=[], metavar="HOMESERVER=FILE", help="YAML laid over its configuration")
+    group.addoption(
+        "--overlay", action="append", default=[], metavar="HOMESERVER=FILE", help="YAML laid over its configuration"
+    )
     group.addoption("--run-seed", default="", help="seed of the people; told in the verdict")
 
 
@@ -88,7 +92,7 @@ class Suite:
         self.config, self.levels, self.workerinput = config, levels, workerinput
         told = workerinput or {}
         self.worker = told.get("workerid", "main")
-        self.seed = told.get("vigie_seed") or config.getoption("--run-seed") or secrets.token_hex(6)
+        self.seed = int(told.get("vigie_seed") or config.getoption("--run-seed") or secrets.randbits(32))
         stamp = datetime.now().strftime("%Y-%m-%dT%H-%M-%S")
         default = config.rootpath / "reports" / "runs" / stamp
         self.out = Path(told.get("vigie_out") or config.getoption("--out") or default)
@@ -101,8 +105,9 @@ class Suite:
             levels=levels,
             selection=config.getoption("keyword", "") or "",
             seed=self.seed,
+            command=shlex.join(["pytest", *config.invocation_params.args]),
         )
-        self.population = Population(self.seed, f"{self.worker}/{secrets.token_hex(4)}")
+        self.population = Population(str(self.seed), f"{self.worker}/{secrets.token_hex(4)}")
         self.failure = ""
 
     # Choosing
@@ -148,7 +153,7 @@ class Suite:
             item.stash[ERROR] = RuntimeError(f"a check may not be skipped: {report.longrepr}")
         if call.when == "teardown":
             check = self._judge(item)
-            report.__dict__["vigie"] = {"rules": rules, "check": check.model_dump(mode="json")}
+            report.__dict__["vigie"] = {"rules": rules, "test": item.name, "check": check.model_dump(mode="json")}
         return report
 
     def _judge(self, item: pytest.Item) -> Check:
@@ -178,7 +183,7 @@ class Suite:
         """Take a result; workers leave that to the controller."""
         told = getattr(report, "vigie", None)
         if told is not None and self.workerinput is None:
-            self.run.add(told["rules"], Check.model_validate(told["check"]))
+            self.run.add(told["rules"], told["test"], Check.model_validate(told["check"]))
 
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         """Write the verdict, end the deployment, and exit by the outcome."""

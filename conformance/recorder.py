@@ -65,8 +65,6 @@ class Recorder:
     def exchange(self, request: Request, response: Response | None, error: str, began: float, seconds: float) -> None:
         """Take down an exchange; an observer of the transport."""
         self._learn(request, response)
-        shown = {"url": unquote(request.url), "status": response.status if response else None, "error": error}
-        body = {"request_body": _readable(request.body), "response_body": _readable(response.body if response else None)}
         # Waiting for mails is not part of the story until one comes.
         if request.who == "mailbox":
             return
@@ -75,9 +73,12 @@ class Recorder:
                 at=round(began - self._began, 3),
                 who=request.who,
                 method=request.method,
+                url=unquote(request.url),
+                status=response.status if response else None,
+                error=error,
                 ms=round(seconds * 1000, 1),
-                **shown,
-                **body,
+                request_body=_readable(request.body),
+                response_body=_readable(response.body if response else None),
             )
         )
 

@@ -11,21 +11,23 @@ from pathlib import Path
 from conformance.catalogue import Catalogue, Rule
 from fixtures.deployment import Deployment
 from reports import make
+from reports.redaction import Redactor
 from reports.verdict import (
+    NOT_ASKED,
     Asked,
     Check,
     Component,
     Level,
     Outcome,
-    RuleResult,
     Statement,
     Status,
     Verdict,
-    outcome_of,
+    conclude,
     rule_status,
     write,
 )
 from reports.verdict import Deployment as DeploymentTold
+from reports.verdict import Rule as RuleTold
 
 __all__ = ["Run", "check_id"]
 
@@ -44,7 +46,8 @@ class Run:
     rules: Sequence[str] = ()
     levels: Sequence[Level] = ()
     selection: str = ""
-    seed: str = ""
+    seed: int = 0
+    command: str = ""
     profile: str = "guide"
     deployment: Deployment | None = None
     kind: str = "embedded"
@@ -59,10 +62,10 @@ class Run:
         """The rules that decide the outcome."""
         return self.catalogue.select(self.rules, self.levels)
 
-    def add(self, rules: Sequence[str], check: Check) -> None:
-        """Take a check's result, for every rule that it observes."""
+    def add(self, rules: Sequence[str], test: str, check: Check) -> None:
+        """Take a test's result, as a check of every rule that it observes."""
         for rule in rules:
-            self.results.setdefault(rule, []).append(check)
+            self.results.setdefault(rule, []).append(check.model_copy(update={"id": check_id(rule, test)}))
         self.on_result(rules[0], check)
 
     def incident(self, what: str) -> None:
@@ -73,48 +76,49 @@ class Run:
     def verdict(self) -> Verdict:
         """Judge."""
         asked = {rule.id for rule in self.asked}
-        rules = [self._judge(rule, rule.id in asked) for rule in self.catalogue]
         told = DeploymentTold(kind=self.kind, name="")
         if self.deployment is not None:
-            components = [Component(name=each.name, version=each.version) for each in self.deployment.components]
+            components = tuple(Component(name=each.name, version=each.version) for each in self.deployment.components)
             told = DeploymentTold(kind=self.deployment.kind, name=self.deployment.name, components=components)
-        return Verdict(
-            outcome=outcome_of(rules, self.incidents),
-            started=self._started.isoformat(timespec="seconds"),
-            seconds=round(time.monotonic() - self._began, 1),
-            profile=self.profile,
-            asked=Asked(levels=list(self.levels), rules=list(self.rules), selection=self.selection),
-            seed=self.seed,
+        return conclude(
+            rules=[self._judge(rule, rule.id in asked) for rule in self.catalogue],
+            asked=Asked(
+                levels=tuple(self.levels) or tuple(Level),
+                rules=tuple(rule.id for rule in self.asked) if self.rules else (),
+                selection=self.selection,
+            ),
             deployment=told,
-            incidents=self.incidents,
-            rules=rules,
-        ).with_counts()
+            profile=self.profile,
+            started=self._started,
+            seconds=round(time.monotonic() - self._began, 1),
+            command=self.command,
+            seed=self.seed,
+            doubt="; ".join(self.incidents),
+        )
 
     def finish(self) -> tuple[Outcome, Path]:
         """Write the verdict and what is made from it; gives the outcome and the page's path. Raises `ReportError`."""
         verdict = self.verdict()
-        write(self.out, verdict)
+        write(verdict, self.out / "verdict.json", Redactor())
         return verdict.outcome, make.make_all(self.out)
 
-    def _judge(self, rule: Rule, asked: bool) -> RuleResult:
-        checks = sorted(self.results.get(rule.id, []), key=lambda check: check.id)
+    def _judge(self, rule: Rule, asked: bool) -> RuleTold:
+        checks = tuple(sorted(self.results.get(rule.id, []), key=lambda check: check.id))
         status, reason = rule_status(checks), ""
         if rule.excluded:
             status, reason = Status.EXCLUDED, rule.excluded
         elif status is Status.NOT_RUN:
-            reason = "no check of it ran" if asked else "not asked for"
+            reason = "no check of it ran" if asked else NOT_ASKED
         elif status is not Status.PASS:
             worst = next(check for check in checks if check.status is status)
             reason = worst.message.splitlines()[0] if worst.message else ""
-        return RuleResult(
+        return RuleTold(
             id=rule.id,
             chapter=rule.chapter,
             level=rule.level,
             statement=Statement(en=rule.en, fr=rule.fr),
             source=rule.source,
-            observed=rule.observed,
             status=status,
             reason=reason,
-            asked=asked,
             checks=checks,
         )

@@ -107,7 +107,7 @@ async def test_wrong_key_delivers_nothing(cast: Cast) -> None:
     body = await files.for_scanner(receiver.session, file)
     mangled = {"encrypted_body": {**body["encrypted_body"], "mac": base64.b64encode(bytes(8)).decode().rstrip("=")}}
     answer = await files.download_encrypted(receiver.session, mangled)
-    refused(answer, "a body that was altered", "MCS_BAD_DECRYPTION", status=(400, 403))
+    refused(answer, "a body that was altered", "MCS_BAD_DECRYPTION", "MCS_MEDIA_FAILED_TO_DECRYPT", status=(400, 403))
     answer = await files.download_encrypted(receiver.session, {"file": {}})
     refused(answer, "a body without a key", "MCS_MALFORMED_JSON", status=400)
 

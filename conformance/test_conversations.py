@@ -29,8 +29,11 @@ async def test_conversation_between_two(cast: Cast, home: int) -> None:
         refused(answer, "inviting a third into a conversation between two", "M_FORBIDDEN")
     answer = await conversations.ask_to_join(third.session, room_id, someone.home.server_name)
     refused(answer, "a third's join", "M_FORBIDDEN")
-    present = [user for user, member in (await conversations.members(someone.session, room_id)).items()
-               if member["membership"] in ("join", "invite")]
+    present = [
+        user
+        for user, member in (await conversations.members(someone.session, room_id)).items()
+        if member["membership"] in ("join", "invite")
+    ]
     assert sorted(present) == sorted([someone.user_id, other.user_id])
     room = await conversations.open_private(someone.session, "à plusieurs")
     accepted(await conversations.invite(someone.session, room, third.user_id), "inviting the same third into a private room")

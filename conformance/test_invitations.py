@@ -36,7 +36,7 @@ async def test_unknown_agent_gets_a_mail_and_arrives(cast: Cast) -> None:
     await cast.mailbox.wait_for(newcomer.identity.address)
 
     await accounts.register_by_mail(cast.transport, cast.mailbox, newcomer)
-    await join(await cast.device(newcomer), room_id)
+    await join(await cast.device(newcomer), room_id, adele)
 
 
 @pytest.mark.rule("INV-2")
@@ -47,7 +47,7 @@ async def test_external_correspondent_ends_up_in_the_conversation(cast: Cast, ho
     host = await cast.device(agent)
     await accounts.register_by_mail(cast.transport, cast.mailbox, partner)
     visitor = await cast.device(partner)
-    await join(visitor, room_id)
+    await join(visitor, room_id, agent)
     await host.wait_for(
         "the partner in the room",
         lambda seen: seen.room(room_id).state.get(("m.room.member", partner.user_id), {}).get("membership") == "join",

@@ -30,14 +30,24 @@ async def test_search_shows_name_organisation_and_picture(cast: Cast, searcher: 
     """Who searches sees name, organisation and picture, and sees them change."""
     someone, shown = await cast.agents(searcher, found)
     tag = shown.identity.family_name.split()[-1]
-    for name in (f"{shown.identity.full_name} [Interieur]", f"{shown.identity.full_name} [Culture]"):
-        picture = await _dress(shown, name)
 
-        async def follows(name: str = name, picture: str = picture) -> bool | None:
+    async def shows(name: str, picture: str | None) -> None:
+        async def follows() -> bool | None:
             entry = (await directory.find(someone.session, tag)).get(shown.user_id, {})
             return True if (entry.get("display_name"), entry.get("avatar_url")) == (name, picture) else None
 
-        await until(cast.transport, follows, deadline=15, missing=f"{name!r} with its picture in the search", pause=0.1)
+        missing = f"{name!r} with the picture {picture} in the search"
+        await until(cast.transport, follows, deadline=15, missing=missing, pause=0.1)
+
+    first = ok(await directory.profile(shown.session, shown.user_id))["displayname"]
+    assert first.endswith("]"), f"the name {first!r} shows no organisation"
+    await shows(first, None)
+    picture = await files.upload(shown.session, _PICTURE, "image/png")
+    await directory.set_avatar(shown.session, picture)
+    await shows(first, picture)
+    second = f"{shown.identity.full_name} [Culture]"
+    await directory.set_name(shown.session, second)
+    await shows(second, picture)
 
 
 @pytest.mark.rule("VIS-2")

@@ -8,8 +8,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from reports.files import write_atomically
 from reports.redaction import Redactor
-from reports.verdict import Status, write_atomically
+from reports.verdict import Status
 
 __all__ = ["Evidence", "Exchange", "Log", "MailSeen", "Person", "file_name", "write"]
 

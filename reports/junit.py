@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from xml.etree import ElementTree
 
-from reports.verdict import Check, RuleResult, Status, Verdict
+from reports.verdict import NOT_ASKED, Check, Rule, Status, Verdict
 
 __all__ = ["junit"]
 
@@ -34,7 +34,7 @@ def _printable(text: str) -> str:
     return "".join(letter for letter in text if letter >= " " or letter in "\n\t")
 
 
-def _case(suite: ElementTree.Element, rule: RuleResult, check: Check) -> None:
+def _case(suite: ElementTree.Element, rule: Rule, check: Check) -> None:
     case = ElementTree.SubElement(suite, "testcase", classname=rule.id, name=check.id, time=f"{check.seconds:.3f}")
     if check.status is Status.FAIL:
         ElementTree.SubElement(case, "failure", message=_printable(check.message)[:500]).text = _printable(check.message)
@@ -43,7 +43,7 @@ def _case(suite: ElementTree.Element, rule: RuleResult, check: Check) -> None:
         ElementTree.SubElement(case, "error", message=message[:500]).text = message
 
 
-def _without_check(suite: ElementTree.Element, rule: RuleResult) -> None:
+def _without_check(suite: ElementTree.Element, rule: Rule) -> None:
     case = ElementTree.SubElement(suite, "testcase", classname=rule.id, name=f"{rule.id}/no-check", time="0")
-    skipped = rule.status is Status.EXCLUDED or not rule.asked
+    skipped = rule.status is Status.EXCLUDED or rule.reason == NOT_ASKED
     ElementTree.SubElement(case, "skipped" if skipped else "error", message=_printable(f"{rule.status}: {rule.reason}"))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from reports.files import write_atomically
 from reports.junit import junit
 from reports.markdown import markdown
 from reports.page import page
-from reports.verdict import read, write_atomically
+from reports.verdict import read
 
 __all__ = ["make_all"]
 
@@ -17,7 +18,7 @@ def make_all(folder: Path) -> Path:
 
     Raises `ReportError`, one line.
     """
-    verdict = read(folder)
+    verdict = read(folder / "verdict.json")
     write_atomically(folder / "junit.xml", junit(verdict))
     write_atomically(folder / "summary.md", markdown(verdict))
     index = folder / "index.html"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from reports.verdict import Outcome, RuleResult, Status, Verdict
+from collections.abc import Sequence
+
+from reports.verdict import Outcome, Rule, Status, Verdict
 
 __all__ = ["OUTCOMES", "markdown"]
 
@@ -16,18 +18,19 @@ _RED = (Status.FAIL, Status.ERROR, Status.UNTESTABLE)
 
 def markdown(verdict: Verdict) -> str:
     """Give the document."""
-    asked = [rule for rule in verdict.rules if rule.asked and rule.status is not Status.EXCLUDED]
+    asked = [rule for rule in verdict.rules if verdict.asked.covers(rule) and rule.status is not Status.EXCLUDED]
     passed = sum(rule.status is Status.PASS for rule in asked)
     levels = ", ".join(verdict.asked.levels) or "all levels"
     lines = [
         f"# {OUTCOMES[verdict.outcome].capitalize()}",
         "",
-        f"{passed} of {len(asked)} rules asked for pass ({levels}; {', '.join(verdict.asked.rules) or 'all rules'}), "
+        f"{passed} of {len(asked)} rules asked for pass ({levels}; {f'{len(verdict.asked.rules)} rules by name' if verdict.asked.rules else 'all rules'}), "
         f"on {verdict.deployment.kind} deployment {verdict.deployment.name or '(none)'}, in {verdict.seconds:.0f} s, "
-        f"from {verdict.started}, seed {verdict.seed}.",
+        f"from {verdict.started.isoformat(timespec='seconds')}, seed {verdict.seed}.",
         "",
     ]
-    lines += [f"- **incident**: {_cell(incident)}" for incident in verdict.incidents]
+    if verdict.doubt:
+        lines += [f"**In doubt**: {_cell(verdict.doubt)}", ""]
     red = [rule for rule in verdict.rules if rule.status in _RED]
     if red:
         lines += ["## Red", "", "| rule | status | statement | why |", "|---|---|---|---|"]
@@ -43,7 +46,7 @@ def markdown(verdict: Verdict) -> str:
     return "\n".join(lines)
 
 
-def _not_covered(rules: list[RuleResult]) -> list[str]:
+def _not_covered(rules: Sequence[Rule]) -> list[str]:
     return [
         f"- {rule.id} ({rule.status}): {_cell(rule.reason)}"
         for rule in rules

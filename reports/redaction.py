@@ -15,10 +15,40 @@ _SHORTEST = 6
 
 # Names under which the Matrix APIs, the identity server and the scanner carry secrets.
 _KEYS = frozenset(
-    """access_token refresh_token login_token id_access_token token loginToken password new_password old_password
-    client_secret clientSecret session sid session_key private_key ephemeral_private_key macaroon secret
-    registration_shared_secret recovery_key recovery_code passphrase nonce mac k key_bytes admin_token
-    authorization cookie set-cookie x-matrix proxy-authorization""".split()
+    [
+        "access_token",
+        "refresh_token",
+        "login_token",
+        "id_access_token",
+        "token",
+        "loginToken",
+        "password",
+        "new_password",
+        "old_password",
+        "client_secret",
+        "clientSecret",
+        "session",
+        "sid",
+        "session_key",
+        "private_key",
+        "ephemeral_private_key",
+        "macaroon",
+        "secret",
+        "registration_shared_secret",
+        "recovery_key",
+        "recovery_code",
+        "passphrase",
+        "nonce",
+        "mac",
+        "k",
+        "key_bytes",
+        "admin_token",
+        "authorization",
+        "cookie",
+        "set-cookie",
+        "x-matrix",
+        "proxy-authorization",
+    ]
 )
 _HEADERS = frozenset({"authorization", "cookie", "set-cookie", "proxy-authorization", "x-api-key"})
 _NAMES = "|".join(sorted((re.escape(key) for key in _KEYS - {"k", "mac", "session", "nonce"}), key=len, reverse=True))
@@ -117,6 +147,4 @@ class Redactor:
 
     def headers(self, headers: Mapping[str, str]) -> dict[str, str]:
         """Clean HTTP headers."""
-        return {
-            name: _MARK if name.lower() in _HEADERS else self.text(value) for name, value in headers.items()
-        }
+        return {name: _MARK if name.lower() in _HEADERS else self.text(value) for name, value in headers.items()}

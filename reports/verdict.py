@@ -292,9 +292,7 @@ def write(verdict: Verdict, path: Path, redactor: Redactor) -> None:
             update={
                 "reason": redactor.clean(rule.reason),
                 "checks": tuple(
-                    check.model_copy(
-                        update={"message": redactor.clean(check.message), "title": redactor.clean(check.title)}
-                    )
+                    check.model_copy(update={"message": redactor.clean(check.message), "title": redactor.clean(check.title)})
                     for check in rule.checks
                 ),
             }

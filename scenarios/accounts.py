@@ -80,9 +80,7 @@ async def follow_link(transport: Transport, link: str, who: str) -> Response:
     return await transport.send(Request("POST", target, headers, urlencode(fields).encode(), who=who))
 
 
-async def register(
-    anyone: Session, password: str, validation: Validation | None, device_name: str = "téléphone"
-) -> Response:
+async def register(anyone: Session, password: str, validation: Validation | None, device_name: str = "téléphone") -> Response:
     """Ask for the account, with the validated address as the only stage."""
     body: dict[str, Any] = {"password": password, "initial_device_display_name": device_name}
     first = await anyone.post("/register", body)

@@ -115,9 +115,7 @@ class Backup:
         for room_id, room in answer["rooms"].items():
             for session_id, entry in room["sessions"].items():
                 data = entry["session_data"]
-                message = vodozemac.Message(
-                    _decoded(data["ciphertext"]), _decoded(data["mac"]), _decoded(data["ephemeral"])
-                )
+                message = vodozemac.Message(_decoded(data["ciphertext"]), _decoded(data["mac"]), _decoded(data["ephemeral"]))
                 try:
                     plain = json.loads(bytes(decryption.decrypt(message)))
                 except (vodozemac.PkDecodeException, ValueError) as error:

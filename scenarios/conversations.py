@@ -43,9 +43,7 @@ async def ask_for_direct(session: Session, other: str) -> Response:
     return await ask_for_room(session, preset="trusted_private_chat", is_direct=True, invite=[other])
 
 
-async def ask_for_private(
-    session: Session, name: str, invited: Sequence[str] = (), *, externals: bool = False
-) -> Response:
+async def ask_for_private(session: Session, name: str, invited: Sequence[str] = (), *, externals: bool = False) -> Response:
     """Ask for a private room; `externals` opens it to guests."""
     rule = "unrestricted" if externals else "restricted"
     state = [{"type": ACCESS_RULES, "state_key": "", "content": {"rule": rule}}]

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from fixtures.population import Identity
-
 from fixtures.deployment import Homeserver
+from fixtures.population import Identity
 from scenarios.session import Session
 from scenarios.wire import Transport
 

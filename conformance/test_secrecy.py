@@ -1,0 +1,115 @@
+"""E2E: secrecy of what is exchanged ("Confidentialité et sécurité des échanges")."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from conformance.cast import Cast
+from conformance.checks.answers import accepted, refused
+from conformance.checks.encryption import is_encrypted, is_not_encrypted
+from conformance.journeys import gathered, join
+from scenarios import conversations, files
+from scenarios.keys import MEGOLM
+from scenarios.session import ok, path
+
+_INVITE_ONLY = [{"type": "m.room.join_rules", "state_key": "", "content": {"join_rule": "invite"}}]
+
+# Every way in which a client may ask for something that is not a public room, without a word of encryption.
+_WAYS: dict[str, dict[str, Any]] = {
+    "nothing said": {},
+    "private": {"preset": "private_chat"},
+    "trusted": {"preset": "trusted_private_chat"},
+    "direct": {"preset": "trusted_private_chat", "is_direct": True},
+    "direct without preset": {"is_direct": True},
+    "private visibility": {"visibility": "private"},
+    "public preset, invite only": {"preset": "public_chat", "initial_state": _INVITE_ONLY},
+    "open to externals": {
+        "initial_state": [
+            {"type": conversations.ACCESS_RULES, "state_key": "", "content": {"rule": "unrestricted"}},
+        ]
+    },
+}
+
+
+@pytest.mark.rule("E2E-1")
+@pytest.mark.parametrize("home", [0, 1])
+@pytest.mark.parametrize("way", list(_WAYS))
+async def test_conversation_is_encrypted_without_being_asked(cast: Cast, home: int, way: str) -> None:
+    """A client that never speaks of encryption gets an encrypted conversation, seen so by both of its people."""
+    someone, other = await cast.agents(home, 1 - home)
+    device = await cast.device(other)
+    answer = await conversations.ask_for_room(someone.session, invite=[other.user_id], **_WAYS[way])
+    room_id = accepted(answer, f"a room asked for as: {way}")["room_id"]
+    await is_encrypted(someone.session, room_id)
+    await join(device, room_id)
+    await is_encrypted(other.session, room_id)
+    assert device.room(room_id).encrypted, "the invited person's device was not told"
+
+
+@pytest.mark.rule("E2E-1")
+async def test_older_api_version_makes_no_exception(cast: Cast) -> None:
+    """A conversation made by the older path of the API is encrypted too."""
+    someone = await cast.agent()
+    answer = await someone.session.post("/createRoom", {"preset": "private_chat"}, version="r0")
+    await is_encrypted(someone.session, accepted(answer, "a room by r0")["room_id"])
+
+
+@pytest.mark.rule("E2E-3")
+@pytest.mark.parametrize("home", [0, 1])
+async def test_public_room_is_not_encrypted_and_stays_so(cast: Cast, home: int) -> None:
+    """A public room is readable by whoever joins; its administrator cannot turn encryption on."""
+    host, other = await cast.agents(home, 1 - home)
+    room_id = await conversations.open_public(host.session, cast.word("forum"))
+    await is_not_encrypted(host.session, room_id)
+    answer = await conversations.set_state(host.session, room_id, "m.room.encryption", {"algorithm": MEGOLM})
+    refused(answer, "encrypting a public room", "M_FORBIDDEN")
+    await is_not_encrypted(host.session, room_id)
+    ok(await conversations.ask_to_join(other.session, room_id, host.home.server_name))
+    await is_not_encrypted(other.session, room_id)
+    changed = await conversations.set_state(host.session, room_id, "m.room.topic", {"topic": "un autre sujet"})
+    accepted(changed, "another change by the same administrator")
+
+
+@pytest.mark.rule("E2E-3")
+@pytest.mark.parametrize("home", [0, 1])
+async def test_neither_kind_turns_into_the_other(cast: Cast, home: int) -> None:
+    """A public room cannot become private in silence, nor a private one public; what people see does not change."""
+    host = await cast.agent(home)
+    public = await conversations.open_public(host.session, cast.word("forum"))
+    private = await conversations.open_private(host.session, cast.word("bureau"))
+    for room_id, rule in ((public, "invite"), (private, "public")):
+        before = ok(await conversations.read_state(host.session, room_id, "m.room.join_rules"))
+        answer = await conversations.set_state(host.session, room_id, "m.room.join_rules", {"join_rule": rule})
+        refused(answer, f"changing the join rule to {rule}", "M_FORBIDDEN")
+        after = ok(await conversations.read_state(host.session, room_id, "m.room.join_rules"))
+        assert after == before, f"refused, and yet the join rules changed to {after}"
+        topic = await conversations.set_state(host.session, room_id, "m.room.topic", {"topic": "sujet"})
+        accepted(topic, "another change by the same administrator")
+    answer = await host.session.put(path("directory", "list", "room", private), {"visibility": "public"})
+    refused(answer, "listing a private room", status=(400, 403))
+
+
+@pytest.mark.rule("E2E-10")
+@pytest.mark.parametrize("home", [0, 1])
+async def test_file_is_ciphertext_on_the_server(cast: Cast, home: int) -> None:
+    """What the server hands out for a shared file is not the file; the key is in the encrypted event alone."""
+    sender, receiver = await cast.devices(await cast.agents(home, 1 - home))
+    room_id = await gathered(sender, receiver)
+    content = (cast.word("pièce jointe") * 50).encode()
+    name = cast.word("nom") + ".odt"
+    event_id = await files.share_encrypted(sender, room_id, content, name, "application/vnd.oasis.opendocument.text")
+    message = await receiver.wait_to_read(room_id, event_id)
+    file = message.content["file"]
+
+    raw = await files.download(receiver.session, file["url"])
+    assert raw.status == 200, f"the file as the server has it should be delivered, but: {raw}"
+    assert content[:40] not in raw.body and raw.body != content, "the server holds the file in clear"
+    assert files.decrypt_file(raw.body, file) == content, "the ciphertext does not open by the event's key"
+
+    event = ok(await receiver.session.get(path("rooms", room_id, "event", event_id)))
+    assert event["type"] == "m.room.encrypted"
+    told = str(event)
+    for secret in (file["key"]["k"], file["iv"], file["url"], name):
+        assert secret not in told, "the event shows the server what only its readers may know"

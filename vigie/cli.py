@@ -1,0 +1,106 @@
+"""``vigie``: rules, up, down, check, report. Exit codes: 0 holds, 1 does not hold, 3 cannot tell, 4 not set up or misused."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from conformance.catalogue import CatalogueError
+from fixtures.errors import FixtureError
+from reports.files import ReportError
+from vigie import commands
+
+__all__ = ["NOT_SET_UP", "main"]
+
+NOT_SET_UP = 4
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line and exits with 4; 2 is "worse than the baseline"."""
+
+    def error(self, message: str) -> None:  # type: ignore[override]
+        sys.stderr.write(f"{self.prog}: {message}; see {self.prog} --help\n")
+        raise SystemExit(NOT_SET_UP)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="vigie", description="Does a Tchap deployment keep the promises of its user guide?")
+    commands_ = parser.add_subparsers(dest="command", required=True, parser_class=_Parser, metavar="COMMAND")
+
+    rules = commands_.add_parser("rules", help="list the charter's rules with their checks")
+    rules.add_argument("pattern", nargs="*", help="rules or chapters (REG-1, GST, E2E-*)")
+    rules.add_argument("--json", action="store_true", help="as JSON")
+    rules.set_defaults(run=commands.rules)
+
+    up = commands_.add_parser("up", help="start a deployment and leave it running")
+    up.add_argument("--name", default="default", help="name of the deployment; several can run side by side")
+    up.add_argument("--ports", type=int, help="count ports from here, so that addresses stay the same")
+    up.add_argument("--write", type=Path, metavar="FILE", help="write the deployment's TOML here too")
+    up.add_argument("--foreground", action="store_true", help="stay, and end the deployment on Ctrl-C")
+    _add_plan(up)
+    up.set_defaults(run=commands.up)
+
+    down = commands_.add_parser("down", help="end deployments, and what killed runs left")
+    down.add_argument("name", nargs="?", default="", help="one deployment; all of this checkout by default")
+    down.set_defaults(run=commands.down)
+
+    check = commands_.add_parser("check", help="check every rule asked for, and judge")
+    check.add_argument("--deployment", default="embedded", help="embedded (default), or a deployment's TOML file")
+    check.add_argument("--rule", action="append", default=[], help="a rule, a chapter or a pattern; may be repeated")
+    check.add_argument("--level", default="", help="levels to judge, by commas: must,should,derived; all by default")
+    check.add_argument("--out", type=Path, help="folder for verdict and evidence")
+    check.add_argument("--seed", type=int, help="seed of the people and of the order")
+    check.add_argument("--workers", type=int, default=4, help="checks side by side (default 4); 1 runs them one by one")
+    check.add_argument("-k", dest="keyword", default="", help="only checks whose names match, as in pytest")
+    _add_plan(check)
+    check.set_defaults(run=commands.check)
+
+    report = commands_.add_parser("report", help="make page, JUnit XML and summary again from a run's verdict.json")
+    report.add_argument("folder", type=Path, nargs="?", default=Path("reports/latest"), help="a run's folder")
+    report.set_defaults(run=commands.report)
+    return parser
+
+
+def _add_plan(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--database", choices=("postgresql", "sqlite"), default="postgresql", help="behind the homeservers")
+    parser.add_argument(
+        "--overlay", action="append", default=[], metavar="HOMESERVER=FILE", help="YAML laid over a homeserver's configuration"
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and give its exit code."""
+    options = _parser().parse_args(arguments)
+    # A shell's hang-up and a supervisor's end are to be tidied up after, like Ctrl-C.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
+    console = Console(stderr=False, soft_wrap=True)
+    try:
+        code: int = options.run(options, console)
+    except (FixtureError, ReportError, CatalogueError, commands.WrongUse) as error:
+        sys.stderr.write(f"vigie {options.command}: {error}\n")
+        return NOT_SET_UP
+    except KeyboardInterrupt:
+        sys.stderr.write(f"vigie {options.command}: interrupted; what it started is ended\n")
+        return NOT_SET_UP
+    except BrokenPipeError:
+        # Whoever read us went away; Python would complain once more while closing the stream.
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return NOT_SET_UP
+    return code
+
+
+def _interrupt(_number: int, _frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,212 @@
+"""What each command does, over the rooms of the house."""
+
+from __future__ import annotations
+
+import signal
+from argparse import Namespace
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+import conformance
+from conformance.catalogue import Catalogue, UnknownRule, load
+from conformance.deploying import read_overlays
+from conformance.listing import checks_by_rule, render_rules
+from conformance.plugin import Suite
+from fixtures import embedded
+from fixtures.deployment import Deployment
+from fixtures.embedded import Embedded
+from fixtures.stack import Plan
+from reports import make
+from reports.verdict import Level, Outcome, Status, Verdict, exit_code, read
+from vigie.examples import make_examples
+from vigie.progress import COLOURS, CheckProgress, StartProgress
+
+__all__ = ["WrongUse", "check", "down", "report", "rules", "up"]
+
+PROJECT = Path(__file__).parent.parent
+
+
+class WrongUse(Exception):
+    """The command was given something it cannot use; the message is one line."""
+
+
+def _catalogue(patterns: list[str]) -> tuple[Catalogue, list[str]]:
+    catalogue = load()
+    try:
+        return catalogue, [rule.id for rule in catalogue.select(patterns)]
+    except UnknownRule as error:
+        raise WrongUse(str(error)) from None
+
+
+def rules(options: Namespace, console: Console) -> int:
+    """List the charter."""
+    catalogue, wanted = _catalogue(options.pattern)
+    listing = render_rules(catalogue, checks_by_rule(), wanted, as_json=options.json)
+    console.file.write(listing)
+    return 0
+
+
+def _plan(options: Namespace) -> Plan:
+    return Plan(database=options.database, overlays=read_overlays(options.overlay))
+
+
+def up(options: Namespace, console: Console) -> int:
+    """Start a deployment; it stays until `vigie down`."""
+    if options.name in (path.parent.name for path in embedded.kept(embedded.home())):
+        raise WrongUse(f"the deployment {options.name!r} runs already: vigie down {options.name}, or another --name")
+    with StartProgress(console) as shown:
+        running = Embedded.start(
+            _plan(options),
+            name=options.name,
+            bound=options.foreground,
+            base_port=options.ports,
+            progress=shown.progress,
+            announce=shown.announce,
+        )
+    try:
+        accounts = make_examples(running.deployment, running.launcher.folder)
+        if options.write:
+            running.deployment.write(options.write)
+        _tell(console, running.deployment, running.toml, accounts)
+        if options.foreground:
+            console.print("Ctrl-C ends it", highlight=False)
+            signal.pause()
+    except BaseException:
+        running.stop()
+        raise
+    return 0
+
+
+def _tell(console: Console, deployment: Deployment, toml: Path, accounts: list[tuple[str, str, str]]) -> None:
+    places = Table(title="Addresses", title_justify="left")
+    for column in ("what", "address", "people"):
+        places.add_column(column)
+    for homeserver in deployment.homeservers:
+        people = ", ".join(homeserver.domains) or "guests"
+        places.add_row(f"homeserver {homeserver.name}", homeserver.url, people)
+    if deployment.identity:
+        places.add_row("identity server", deployment.identity.url, "")
+    if deployment.mail:
+        places.add_row("mail", f"{deployment.mail.url}/api/v1/messages", "everybody's")
+    console.print(places)
+    people_table = Table(title="Example accounts", title_justify="left")
+    for column in ("account", "e-mail address", "password"):
+        people_table.add_column(column)
+    for row in accounts:
+        people_table.add_row(*row)
+    console.print(people_table)
+    console.print(f"certificate authority: {deployment.ca}", highlight=False)
+    console.print(f"deployment: {toml}", highlight=False)
+    console.print(f"check it:   vigie check --deployment {toml}", highlight=False)
+    console.print(f"end it:     vigie down {deployment.name}", highlight=False)
+
+
+def down(options: Namespace, console: Console) -> int:
+    """End deployments, and what killed runs left."""
+    ended = embedded.down(embedded.home(), options.name)
+    if options.name and not ended:
+        raise WrongUse(f"no deployment {options.name!r} here")
+    console.print("ended: " + ", ".join(ended) if ended else "nothing was running", highlight=False)
+    return 0
+
+
+class _Shown:
+    """A pytest plugin: progress on the console instead of pytest's own lines."""
+
+    def __init__(self, console: Console) -> None:
+        self.console, self.checks = console, CheckProgress(console)
+        self.suite: Suite | None = None
+        self._start = StartProgress(console)
+
+    def pytest_sessionstart(self, session: pytest.Session) -> None:
+        """Take hold of the suite before anything starts."""
+        suite = session.config.pluginmanager.getplugin("vigie-suite")
+        assert isinstance(suite, Suite)
+        self.suite = suite
+        suite.run.on_result = self.checks.result
+        suite.deploying.progress, suite.deploying.announce = self._start.progress, self._start.announce
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Learn how many checks there are, where this process collects them."""
+        self.checks.expect(len(session.items))
+
+    def pytest_xdist_node_collection_finished(self, node: object, ids: list[str]) -> None:
+        """Learn how many checks there are from a worker."""
+        del node
+        self.checks.expect(len(ids))
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Tell what could not be collected."""
+        if report.failed:
+            self.console.print(Text(str(report.longrepr)[-600:], style="red"), highlight=False)
+
+
+def check(options: Namespace, console: Console) -> int:
+    """Check the rules asked for."""
+    _catalogue(options.rule)
+    read_overlays(options.overlay)
+    if options.deployment not in ("embedded", "containers"):
+        Deployment.read(Path(options.deployment))
+    arguments = [str(Path(conformance.__file__).parent), "-q", "--rootdir", str(PROJECT), "-c", str(PROJECT / "pyproject.toml")]
+    arguments += ["--deployment", options.deployment, "--database", options.database, "--level", options.level]
+    for flag, values in (("--rule", options.rule), ("--overlay", options.overlay)):
+        for value in values:
+            arguments += [flag, value]
+    if options.out:
+        arguments += ["--out", str(options.out.resolve())]
+    if options.seed is not None:
+        arguments += ["--run-seed", str(options.seed), "-p", "randomly", f"--randomly-seed={options.seed}"]
+    if options.keyword:
+        arguments += ["-k", options.keyword]
+    arguments += ["-n", str(options.workers), "--dist", "worksteal"] if options.workers > 1 else []
+    shown = _Shown(console)
+    code = int(pytest.main([*arguments, "-p", "no:terminal", "-p", "no:cacheprovider"], plugins=[shown]))
+    return _conclude(console, shown, code)
+
+
+def _conclude(console: Console, shown: _Shown, code: int) -> int:
+    suite = shown.suite
+    if suite is None or suite.failure or suite.outcome is None:
+        raise WrongUse(suite.failure if suite and suite.failure else f"the suite did not run (pytest's exit code {code})")
+    verdict = read(suite.out / "verdict.json")
+    _summarise(console, verdict)
+    console.print(f"page: {suite.page}", highlight=False, soft_wrap=True)
+    return exit_code(verdict.outcome)
+
+
+_WORDS = {
+    Outcome.HOLDS: ("HOLDS", "bold green"),
+    Outcome.DOES_NOT_HOLD: ("DOES NOT HOLD", "bold red"),
+    Outcome.CANNOT_TELL: ("CANNOT TELL", "bold yellow"),
+}
+
+
+def _summarise(console: Console, verdict: Verdict) -> None:
+    table = Table(box=None, padding=(0, 1))
+    table.add_column("chapter")
+    for status in Status:
+        table.add_column(str(status), justify="right", style=COLOURS[status])
+    for chapter in dict.fromkeys(rule.chapter for rule in verdict.rules):
+        told = [rule.status for rule in verdict.rules if rule.chapter == chapter]
+        table.add_row(chapter, *(str(told.count(status) or "") for status in Status))
+    console.print(table)
+    for rule in verdict.rules:
+        if verdict.asked.covers(rule) and rule.status in (Status.FAIL, Status.ERROR, Status.UNTESTABLE):
+            console.print(Text(f"{rule.id} {rule.status}: {rule.reason}", style=COLOURS[rule.status]), soft_wrap=True)
+    word, style = _WORDS[verdict.outcome]
+    levels = ", ".join(verdict.asked.levels) if len(verdict.asked.levels) < len(Level) else "all levels"
+    line = Text(word, style=style)
+    line.append(f"  ({levels}; {verdict.seconds:.0f} s; seed {verdict.seed})", style="default")
+    if verdict.doubt:
+        line.append(f"  {verdict.doubt}", style="yellow")
+    console.print(line)
+
+
+def report(options: Namespace, console: Console) -> int:
+    """Make everything that is told again."""
+    console.print(str(make.make_all(options.folder)), highlight=False, soft_wrap=True)
+    return 0
