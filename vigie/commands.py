@@ -122,6 +122,7 @@ class _Shown:
         self.suite: Suite | None = None
         self._start = StartProgress(console)
 
+    @pytest.hookimpl(tryfirst=True)
     def pytest_sessionstart(self, session: pytest.Session) -> None:
         """Take hold of the suite before anything starts."""
         suite = session.config.pluginmanager.getplugin("vigie-suite")
@@ -151,7 +152,7 @@ def check(options: Namespace, console: Console) -> int:
     read_overlays(options.overlay)
     if options.deployment not in ("embedded", "containers"):
         Deployment.read(Path(options.deployment))
-    arguments = [str(Path(conformance.__file__).parent), "-q", "--rootdir", str(PROJECT), "-c", str(PROJECT / "pyproject.toml")]
+    arguments = [str(Path(conformance.__file__).parent), "--rootdir", str(PROJECT), "-c", str(PROJECT / "pyproject.toml")]
     arguments += ["--deployment", options.deployment, "--database", options.database, "--level", options.level]
     for flag, values in (("--rule", options.rule), ("--overlay", options.overlay)):
         for value in values:

@@ -1,0 +1,1 @@
+"""The search for traces: does anything that a deployment holds show what it must not know?"""
