@@ -32,7 +32,7 @@ class AsyncTransport:
         """Trust this authority, and tell these observers."""
         limits = httpx.Limits(max_connections=50, max_keepalive_connections=20)
         self._http = httpx.AsyncClient(verify=_context(ca), limits=limits, follow_redirects=False, trust_env=False)
-        self._observers = observers
+        self.observers = observers
 
     async def send(self, request: Request) -> Response:
         """Send a request; raises `TimedOut` or `Unreachable`, naming the server and path alone."""
@@ -69,5 +69,5 @@ class AsyncTransport:
         await self._http.aclose()
 
     def _tell(self, request: Request, response: Response | None, error: str, began: float) -> None:
-        for observer in self._observers:
+        for observer in self.observers:
             observer(request, response, error, began, time.monotonic() - began)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from argparse import Namespace
 from pathlib import Path
@@ -12,10 +13,11 @@ from rich.table import Table
 from rich.text import Text
 
 import conformance
-from conformance.catalogue import Catalogue, UnknownRule, load
+from conformance.catalogue import Catalogue, Rule, UnknownRule, load
 from conformance.deploying import read_overlays
-from conformance.listing import checks_by_rule, render_rules
+from conformance.markers import checks_by_rule
 from conformance.plugin import Suite
+from conformance.rules_listing import render_rules
 from fixtures import embedded
 from fixtures.deployment import Deployment
 from fixtures.embedded import Embedded
@@ -34,10 +36,10 @@ class WrongUse(Exception):
     """The command was given something it cannot use; the message is one line."""
 
 
-def _catalogue(patterns: list[str]) -> tuple[Catalogue, list[str]]:
+def _catalogue(patterns: list[str]) -> tuple[Catalogue, list[Rule]]:
     catalogue = load()
     try:
-        return catalogue, [rule.id for rule in catalogue.select(patterns)]
+        return catalogue, catalogue.select(patterns)
     except UnknownRule as error:
         raise WrongUse(str(error)) from None
 
@@ -45,8 +47,7 @@ def _catalogue(patterns: list[str]) -> tuple[Catalogue, list[str]]:
 def rules(options: Namespace, console: Console) -> int:
     """List the charter."""
     catalogue, wanted = _catalogue(options.pattern)
-    listing = render_rules(catalogue, checks_by_rule(), wanted, as_json=options.json)
-    console.file.write(listing)
+    console.file.write(render_rules(catalogue, checks_by_rule(), as_json=options.json, only=wanted))
     return 0
 
 
@@ -164,7 +165,13 @@ def check(options: Namespace, console: Console) -> int:
     if options.keyword:
         arguments += ["-k", options.keyword]
     arguments += ["-n", str(options.workers), "--dist", "worksteal"] if options.workers > 1 else []
-    shown = _Shown(console)
+    # pytest captures what is written to standard output: the progress goes to a copy of it, made before.
+    with os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1) as out:
+        shown = _Shown(Console(file=out, soft_wrap=True))
+        return _run(console, shown, arguments)
+
+
+def _run(console: Console, shown: _Shown, arguments: list[str]) -> int:
     code = int(pytest.main([*arguments, "-p", "no:terminal", "-p", "no:cacheprovider"], plugins=[shown]))
     return _conclude(console, shown, code)
 

@@ -84,5 +84,3 @@ def sqlite_values(path: Path) -> Iterator[tuple[str, bytes]]:
                     if isinstance(value, bytes):
                         yield f"table {table}", value
     database.close()
-
-

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import stat
 import subprocess
 from collections.abc import Iterator
@@ -96,13 +97,16 @@ class PostgresDatabase:
 
     def contents(self) -> Iterator[tuple[str, bytes]]:
         """Give every table's rows as text, and every binary value decoded and opened."""
-        for table in self.tables():
-            rows = self.run(f"COPY {table} TO STDOUT")
-            yield f"table {table}", rows
+        border = f"-- {secrets.token_hex(16)} "
+        copies = [f"SELECT '{border}{table}'; COPY {table} TO STDOUT;" for table in self.tables()]
+        for piece in self.run(*copies).split(border.encode())[1:]:
+            name, _, rows = piece.partition(b"\n")
+            where = f"table {name.decode()}"
+            yield where, rows
             if b"\\\\x" in rows:
                 for field in rows.replace(b"\n", b"\t").split(b"\t"):
                     if field.startswith(b"\\\\x"):
-                        yield from opened(bytes.fromhex(field[3:].decode()), f"table {table} (binary)")
+                        yield from opened(bytes.fromhex(field[3:].decode()), f"{where} (binary)")
 
 
 Place = Folder | PostgresDatabase

@@ -1,0 +1,160 @@
+"""E2E-4, E2E-5, E2E-6: what the server and the wire must not show ("Confidentialité et sécurité des échanges")."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import pytest
+
+from conformance.cast import Cast
+from conformance.journeys import gathered
+from conformance.outcome import untestable
+from conformance.traces.needles import Mark
+from conformance.traces.places import Folder, Place, places_of
+from conformance.traces.planting import missed
+from conformance.traces.search import Trace, search
+from conformance.transport import AsyncTransport
+from fixtures.interceptor import tapped
+from scenarios import conversations, files
+from scenarios.backup import Backup, recovery_key
+from scenarios.devices import Device
+
+
+@dataclass
+class Spoken:
+    """A conversation that was held: what was secret in it, and what was not."""
+
+    devices: list[Device]
+    secrets: list[Mark] = field(default_factory=list)
+    open: list[Mark] = field(default_factory=list)
+    recovery: bytes = b""
+
+    @property
+    def keys(self) -> list[Mark]:
+        """Every private and room key that the devices hold, and the backup's."""
+        held = [
+            Mark(f"{device.session.device_id} {name}", value, "key")
+            for device in self.devices
+            for name, value in device.machine.secrets()
+        ]
+        return [*held, Mark("the backup's private key", self.recovery, "key")]
+
+
+async def _hold(cast: Cast) -> Spoken:
+    """Have two agents and a guest exchange messages and a file, one with a backup, and say something in public too."""
+    people = [*await cast.agents(0, 1), await cast.guest()]
+    devices = await cast.devices(people)
+    return await _speak(cast, devices)
+
+
+async def _speak(cast: Cast, devices: list[Device]) -> Spoken:
+    host, other, guest = devices
+    spoken = Spoken(devices)
+
+    def secret(about: str) -> str:
+        word = cast.word(about)
+        spoken.secrets.append(Mark.of(about, word))
+        return word
+
+    room_id = await gathered(host, other, guest, externals=True)
+    for speaker in devices:
+        event_id = await speaker.say(room_id, f"Confidentiel : {secret('message')}.")
+        for reader in devices:
+            if reader is not speaker:
+                await reader.wait_to_read(room_id, event_id)
+    content = f"Texte de la pièce : {secret('contenu')}\n".encode() * 20
+    shared = await files.share_encrypted(host, room_id, content, f"{secret('nom')}.txt", "text/plain")
+    message = await other.wait_to_read(room_id, shared)
+    body = await files.for_scanner(other.session, message.content["file"])
+    fetched = await files.download_encrypted(other.session, body)
+    assert fetched.status == 200, f"the file should be delivered, but: {fetched}"
+    assert files.decrypt_file(fetched.body, message.content["file"]) == content
+    backup, code = await Backup.create(host.session)
+    await backup.store(host.machine.room_keys())
+    spoken.recovery = recovery_key(code)
+
+    public, attached = cast.word("parole publique"), cast.word("tract public")
+    forum = await conversations.open_public(host.session, "forum")
+    await host.say(forum, public)
+    await files.upload(host.session, attached.encode() * 5, "text/plain")
+    spoken.open += [Mark.of("public message", public), Mark.of("public file", attached)]
+    return spoken
+
+
+def _places(cast: Cast) -> list[Place]:
+    storage = cast.deployment.storage
+    if storage is None or not (storage.postgres or storage.sqlite or storage.state):
+        raise untestable("access to what the deployment stores ([storage] in its TOML)")
+    return places_of(storage)
+
+
+def _told(traces: Sequence[Trace]) -> str:
+    shown = "; ".join(str(trace) for trace in traces[:5])
+    return f"{len(traces)} traces, among them: {shown}"
+
+
+@pytest.mark.rule("E2E-4", "E2E-5")
+async def test_server_holds_neither_message_nor_key(cast: Cast) -> None:
+    """Nothing in databases, media, mails, logs or state shows what was said, or a key that opens it.
+
+    First the search proves that it finds marks planted in every place and form. Then a conversation is held; what was
+    said in public is found where it must be, and what was said in secret nowhere.
+    """
+    places = _places(cast)
+    overlooked = await asyncio.to_thread(missed, places)
+    assert not overlooked, f"the search would not find: {', '.join(overlooked[:8])}"
+
+    spoken = await _hold(cast)
+    found = await asyncio.to_thread(search, places, [*spoken.open, *spoken.secrets, *spoken.keys])
+    seen = {(trace.mark, trace.place.split()[0]) for trace in found.traces}
+    assert ("public message", "database") in seen, "what was said in public is not found in a database"
+    assert ("public file", "media") in seen, "what was shared in public is not found in a media store"
+    told = {mark.name for mark in spoken.open}
+    leaked = [trace for trace in found.traces if trace.mark not in told]
+    assert not leaked, f"the server holds {_told(leaked)}"
+
+
+@pytest.mark.rule("E2E-5")
+async def test_backup_is_ciphertext_to_the_server(cast: Cast) -> None:
+    """What the server keeps of a backup names rooms and sessions, and shows no key; its owner's code opens it."""
+    device, other = await cast.devices(await cast.agents(0, 1))
+    room_id = await gathered(device, other)
+    await other.wait_to_read(room_id, await device.say(room_id, "à sauvegarder"))
+    backup, code = await Backup.create(device.session)
+    await backup.store(device.machine.room_keys())
+
+    stored = (await device.session.get("/room_keys/keys", {"version": backup.version})).body
+    assert room_id.encode() in stored, "the backup holds nothing of the room"
+    with_keys = [Mark(name, value, "key") for name, value in device.machine.secrets()]
+    shown = [mark.name for mark in with_keys if mark.value in stored]
+    assert not shown, f"the backup shows {shown}"
+    kept = [key.session_key.encode() for key in device.machine.room_keys()]
+    assert not any(key[:40] in stored for key in kept), "the backup shows a room key"
+    restored = {key.session_id for key in await backup.restore(code)}
+    assert restored == {key.session_id for key in device.machine.room_keys()}
+
+
+@pytest.mark.rule("E2E-6")
+async def test_intercepted_traffic_is_unreadable(cast: Cast) -> None:
+    """All that passes between clients and homeservers, taken down inside TLS, shows no message, file or key.
+
+    The same record does show what was said in public, so it is of this conversation and can be read.
+    """
+    people = [*await cast.agents(0, 1), await cast.guest()]
+    with tapped(cast.deployment) as tap:
+        transport = AsyncTransport(tap.ca, cast.transport.observers)
+        devices = []
+        for person in people:
+            session = replace(person.session, transport=transport, base_url=tap.urls[person.home.name])
+            devices.append(await Device(session).start())
+        spoken = await _speak(cast, devices)
+        await transport.close()
+        passed = Folder("state wire", tap.folder)
+        found = await asyncio.to_thread(search, [passed], [*spoken.open, *spoken.secrets, *spoken.keys])
+
+    assert {trace.mark for trace in found.traces} >= {mark.name for mark in spoken.open}, "the record lacks what was public"
+    told = {mark.name for mark in spoken.open}
+    leaked = [trace for trace in found.traces if trace.mark not in told]
+    assert not leaked, f"the wire shows {_told(leaked)}"
