@@ -64,24 +64,7 @@ def pytest_configure(config: pytest.Config) -> None:
     except UnknownRule as error:
         raise pytest.UsageError(f"--rule: {error}") from None
     workerinput = getattr(config, "workerinput", None)
-    suite = Suite(config, levels, workerinput)
-    config.pluginmanager.register(suite, "vigie-suite")
-    if workerinput is None and config.pluginmanager.hasplugin("dsession"):
-        config.pluginmanager.register(Distributing(suite), "vigie-distributing")
-
-
-class Distributing:
-    """The controller's part under pytest-xdist: workers are told the deployment and the run's folder."""
-
-    def __init__(self, suite: Suite) -> None:
-        """Serve this suite."""
-        self._suite = suite
-
-    def pytest_configure_node(self, node: Any) -> None:
-        """Start the deployment at the first worker, and tell each of it."""
-        node.workerinput["vigie_deployment"] = str(self._suite.deploying.toml())
-        node.workerinput["vigie_out"] = str(self._suite.out)
-        node.workerinput["vigie_seed"] = self._suite.seed
+    config.pluginmanager.register(Suite(config, levels, workerinput), "vigie-suite")
 
 
 class Suite:
@@ -109,6 +92,17 @@ class Suite:
         )
         self.population = Population(str(self.seed), f"{self.worker}/{secrets.token_hex(4)}")
         self.failure = ""
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        """Tell a worker of pytest-xdist the deployment, started at the first, the run's folder and the seed."""
+        try:
+            node.workerinput["vigie_deployment"] = str(self.deploying.toml())
+        except FixtureError as error:
+            self.failure = str(error)
+            pytest.exit(f"vigie: {error}", returncode=SETUP_FAILED)
+        node.workerinput["vigie_out"] = str(self.out)
+        node.workerinput["vigie_seed"] = str(self.seed)
 
     # Choosing
 

@@ -1,0 +1,87 @@
+"""The conformance side's transport, against sockets that misbehave in true."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+
+from conformance.transport import AsyncTransport
+from scenarios.wire import Request, Response, TimedOut, Unreachable
+
+Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+Told = list[tuple[Request, Response | None, str, float, float]]
+
+
+@asynccontextmanager
+async def _peer(reply: bytes | None) -> AsyncIterator[str]:
+    """A server on loopback that gives these bytes and closes, or with None never answers."""
+    release = asyncio.Event()
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        if reply is None:
+            await release.wait()
+        else:
+            writer.write(reply)
+        writer.close()
+
+    server = await asyncio.start_server(handle, "127.0.0.1", 0)
+    try:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    finally:
+        release.set()
+        server.close()
+        await server.wait_closed()
+
+
+async def _tell(url: str, timeout: float = 5.0) -> tuple[Response | Exception, Told]:
+    told: Told = []
+    transport = AsyncTransport(None, (lambda *exchange: told.append(exchange),))
+    try:
+        return await transport.send(Request("GET", url + "/x?access_token=a-token", timeout=timeout, who="Anne")), told
+    except (TimedOut, Unreachable) as error:
+        return error, told
+    finally:
+        await transport.close()
+
+
+async def test_exchange_is_told_with_its_answer() -> None:
+    async with _peer(b"HTTP/1.1 302 Found\r\nLocation: /elsewhere\r\nContent-Length: 2\r\n\r\n{}") as url:
+        answer, told = await _tell(url)
+    assert isinstance(answer, Response) and answer.status == 302 and answer.headers["location"] == "/elsewhere"
+    ((request, response, error, _, seconds),) = told
+    assert request.who == "Anne" and response is answer and error == "" and seconds >= 0
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        b"",
+        b"nonsense\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc",
+        b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 3\r\n\r\nabc",
+    ],
+    ids=["closed", "no HTTP", "cut short", "body does not unpack"],
+)
+async def test_broken_answer_is_unreachable_and_told(reply: bytes) -> None:
+    async with _peer(reply) as url:
+        error, told = await _tell(url)
+    assert isinstance(error, Unreachable) and "a-token" not in str(error)
+    assert told[0][1] is None and told[0][2]
+
+
+async def test_silence_times_out_and_is_told() -> None:
+    async with _peer(None) as url:
+        error, told = await _tell(url, timeout=0.2)
+    assert isinstance(error, TimedOut) and "0.2 s" in str(error) and "a-token" not in str(error)
+    assert told[0][2] == "no answer in time"
+
+
+async def test_nobody_there_is_unreachable() -> None:
+    async with _peer(b"") as url:
+        pass
+    error, told = await _tell(url)
+    assert isinstance(error, Unreachable) and len(told) == 1

@@ -1,0 +1,71 @@
+"""Key backup: the code opens it, nothing else does, and the server holds ciphertext."""
+
+from __future__ import annotations
+
+import pytest
+
+from scenarios.backup import Backup, WrongRecoveryCode, recovery_code, recovery_key
+from scenarios.session import ok
+
+from .conftest import People
+
+# Worked out by hand from the specification's steps ("Recovery key"), independent of base58's own encoder's defaults.
+KEY = bytes(range(32))
+
+
+def test_code_is_written_and_read_as_the_specification_says() -> None:
+    code = recovery_code(KEY)
+    assert code.startswith("EsT")
+    assert all(len(group) <= 4 for group in code.split(" "))
+    assert recovery_key(code) == recovery_key(code.replace(" ", "")) == recovery_key(code.replace(" ", "\n")) == KEY
+
+
+@pytest.mark.parametrize("harm", ["letter", "cut", "longer", "other alphabet", "empty", "accent"])
+def test_misspelt_code_is_refused(harm: str) -> None:
+    code = recovery_code(KEY)
+    last = "A" if code[-1] != "A" else "B"
+    wrong = {
+        "letter": code[:-1] + last,
+        "cut": code[:-2],
+        "longer": code + "A",
+        "other alphabet": code[:-1] + "0",
+        "empty": "",
+        "accent": code[:-1] + "é",
+    }[harm]
+    with pytest.raises(WrongRecoveryCode):
+        recovery_key(wrong)
+
+
+async def test_new_device_reads_the_past_by_the_code_alone(people: People) -> None:
+    alice, bob = await people.person("alice"), await people.person("bob")
+    room_id = await people.gather(alice, bob)
+    event_id = await alice.say(room_id, "autrefois")
+    await bob.wait_to_read(room_id, event_id)
+    backup, code = await Backup.create(bob.session)
+    await backup.store(bob.machine.room_keys())
+
+    new = await people.another(bob)
+    await new.wait_for("the message", lambda seen: seen.message(room_id, event_id) is not None)
+    found = await Backup.current(new.session)
+    with pytest.raises(WrongRecoveryCode, match="another backup"):
+        await found.restore(recovery_code(KEY))
+    with pytest.raises(WrongRecoveryCode, match="does not open"):
+        await found.open_with(KEY)
+    message = new.message(room_id, event_id)
+    assert message is not None and not message.readable
+    keys = await found.restore(code)
+    assert keys == bob.machine.room_keys()
+    assert new.machine.import_room_keys(keys) == 1
+    assert (await new.wait_to_read(room_id, event_id)).body == "autrefois"
+
+
+async def test_server_holds_no_room_key_in_clear(people: People) -> None:
+    alice, bob = await people.person("alice"), await people.person("bob")
+    room_id = await people.gather(alice, bob)
+    await bob.wait_to_read(room_id, await alice.say(room_id, "secret"))
+    backup, code = await Backup.create(bob.session)
+    await backup.store(bob.machine.room_keys())
+    held = await bob.session.get("/room_keys/keys", {"version": backup.version})
+    (key,) = bob.machine.room_keys()
+    assert ok(held)["rooms"][room_id]["sessions"][key.session_id]
+    assert key.session_key.encode() not in held.body and code.replace(" ", "").encode() not in held.body
