@@ -42,8 +42,8 @@ class UnknownRule(Exception):
 class Rule:
     """A rule of the charter.
 
-    `en` and `fr` state it, `source` is the guide's heading, `observed` says how it shows at the Matrix API. `excluded` is
-    the reason why no server shows it, `advisory` the incident behind it; both are empty for most.
+    `en` and `fr` state it, `source` is the guide's heading, `observed` says how it shows at the Matrix API. `excluded`
+    is the reason why no server shows it, `advisory` the incident behind it; both are empty for most.
     """
 
     id: Text
@@ -77,7 +77,10 @@ class Chapter:
 
 @dataclass(frozen=True)
 class Catalogue:
-    """All chapters, in the charter's order; iterating gives the rules. Raises `CatalogueError` for an id that comes twice."""
+    """All chapters, in the charter's order; iterating gives the rules.
+
+    Raises `CatalogueError` for an id that comes twice.
+    """
 
     chapters: tuple[Chapter, ...]
     _by_id: dict[str, Rule] = field(default_factory=dict, init=False, repr=False, compare=False)
@@ -104,7 +107,7 @@ class Catalogue:
         return found
 
     def select(self, rules: Sequence[str] = (), levels: Sequence[Level] = ()) -> list[Rule]:
-        """Give the rules that match any pattern (`REG-1`, `REG`, `E2E-*`) and any level, in order; none given means all.
+        """Give the rules that match any pattern (`REG-1`, `REG`, `E2E-*`) and any level, in order; without any, all.
 
         Raises `UnknownRule` for a pattern that matches nothing.
         """

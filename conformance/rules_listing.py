@@ -17,15 +17,20 @@ _WIDTH = 120
 _MARGIN = 18
 
 
-def render_rules(catalogue: Catalogue, checks: Mapping[str, Sequence[str]], as_json: bool, only: Sequence[Rule] = ()) -> str:
+def render_rules(
+    catalogue: Catalogue,
+    checks: Mapping[str, Sequence[str]],
+    as_json: bool,
+    only: Sequence[Rule] | None = None,
+) -> str:
     """List the rules, all or `only` these, as text by chapter or as JSON (schema ``vigie.rules/1``).
 
-    `checks` maps a rule's id to the ids of its checks. Raises `UnknownRule` when it names a rule that there is not: a check
-    of no rule would be listed nowhere.
+    `checks` maps a rule's id to the ids of its checks. Raises `UnknownRule` when it names a rule that there is not:
+    a check of no rule would be listed nowhere.
     """
     for identifier in checks:
         catalogue.rule(identifier)
-    shown = {rule.id for rule in only or catalogue}
+    shown = {rule.id for rule in (catalogue if only is None else only)}
     if as_json:
         rules = [_told(rule, checks) for rule in catalogue if rule.id in shown]
         return json.dumps({"schema": SCHEMA, "rules": rules}, ensure_ascii=False, indent=1) + "\n"
