@@ -69,5 +69,3 @@ async def transport(homeserver: Homeserver) -> AsyncIterator[AsyncTransport]:
 @pytest.fixture
 def people(homeserver: Homeserver, transport: AsyncTransport) -> People:
     return People(homeserver, transport)
-
-

@@ -1,0 +1,145 @@
+"""Each outcome of a run, and its exit code, on real deployments: sound, broken by hand, dying, and not there."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fixtures.deployment import Deployment
+from fixtures.embedded import Embedded
+from fixtures.journal import Journal
+from fixtures.stack import Plan
+
+Vigie = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+def verdict_of(folder: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((folder / "verdict.json").read_text())
+    return content
+
+
+def told(done: subprocess.CompletedProcess[str]) -> str:
+    return done.stdout + done.stderr
+
+
+def test_sound_deployment_holds(vigie: Vigie, warm: str, tmp_path: Path) -> None:
+    done = vigie("check", "--deployment", warm, "--rule", "REG-4", "--rule", "REG-6", "--workers", "2", "--out", str(tmp_path))
+    assert done.returncode == 0, told(done)
+    verdict = verdict_of(tmp_path)
+    assert verdict["outcome"] == "holds"
+    checks = [check for rule in verdict["rules"] for check in rule["checks"]]
+    assert len(checks) == 4
+    assert all((tmp_path / check["evidence"]).is_file() for check in checks)
+    assert {path.name for path in tmp_path.iterdir()} >= {"verdict.json", "junit.xml", "summary.md", "index.html", "evidence"}
+
+
+def test_rule_without_check_leaves_it_open(vigie: Vigie, warm: str, tmp_path: Path) -> None:
+    done = vigie("check", "--deployment", warm, "--rule", "REG-4", "--rule", "REG-2", "--workers", "1", "--out", str(tmp_path))
+    assert done.returncode == 3, told(done)
+    statuses = {rule["id"]: rule["status"] for rule in verdict_of(tmp_path)["rules"]}
+    assert (statuses["REG-4"], statuses["REG-2"]) == ("pass", "not-run")
+
+
+def test_broken_deployment_does_not_hold(vigie: Vigie, tmp_path: Path) -> None:
+    overlay = tmp_path / "weak.yaml"
+    overlay.write_text("password_config: {policy: {enabled: false}}\n")
+    done = vigie(
+        *("check", "--database", "sqlite", "--overlay", f"agents-1={overlay}", "--rule", "REG-6", "--rule", "REG-4"),
+        *("--workers", "1", "--out", str(tmp_path / "run")),
+    )
+    assert done.returncode == 1, told(done)
+    rules = {rule["id"]: rule for rule in verdict_of(tmp_path / "run")["rules"]}
+    assert (rules["REG-6"]["status"], rules["REG-4"]["status"]) == ("fail", "pass")
+    assert "M_PASSWORD_TOO_SHORT" in rules["REG-6"]["reason"]
+
+
+def test_missing_prerequisite_is_untestable(vigie: Vigie, deployment: Deployment, tmp_path: Path) -> None:
+    """Without mails to read nobody can tell whether registration works; what needs no mail is told."""
+    file = tmp_path / "no-mail.toml"
+    deployment.model_copy(update={"mail": None}).write(file)
+    out = tmp_path / "run"
+    done = vigie("check", "--deployment", str(file), "--rule", "REG-1", "--rule", "REG-7", "--workers", "1", "--out", str(out))
+    assert done.returncode == 3, told(done)
+    rules = {rule["id"]: rule for rule in verdict_of(out)["rules"]}
+    assert (rules["REG-1"]["status"], rules["REG-7"]["status"]) == ("untestable", "pass")
+    assert "mail" in rules["REG-1"]["reason"]
+
+
+def test_component_that_dies_is_an_error_and_never_green(vigie: Vigie, tmp_path: Path) -> None:
+    """The antivirus is killed: what needs it is an error that names it, and the run cannot tell."""
+    with Embedded.start(Plan(database="sqlite"), name=f"dying-{os.getpid()}") as embedded:
+        antivirus = next(each for each in Journal(embedded.launcher.folder).started() if each.name == "antivirus")
+        os.kill(antivirus.pid, signal.SIGKILL)
+        embedded.launcher.dead()
+        rules = ("--rule", "AV-1", "--rule", "REG-7")
+        done = vigie("check", "--deployment", str(embedded.toml), *rules, "--workers", "1", "--out", str(tmp_path))
+    assert done.returncode == 3, told(done)
+    verdict = verdict_of(tmp_path)
+    statuses = {rule["id"]: rule["status"] for rule in verdict["rules"]}
+    assert (statuses["AV-1"], statuses["REG-7"]) == ("error", "pass")
+    messages = [check["message"] for rule in verdict["rules"] for check in rule["checks"] if check["status"] == "error"]
+    assert messages and all("antivirus died" in message for message in messages), messages
+    assert "antivirus" in verdict["doubt"]
+
+
+def wrong_uses(folder: Path) -> list[tuple[list[str], str]]:
+    broken, wrong_key, dead = folder / "broken.toml", folder / "key.toml", folder / "dead.toml"
+    broken.write_text("name = \n")
+    wrong_key.write_text('schema = "vigie.deployment/1"\nname = "x"\nhomeservers = []\n')
+    dead.write_text(
+        'schema = "vigie.deployment/1"\nname = "x"\n[[homeservers]]\nname = "a"\nserver_name = "a"\nurl = "https://127.0.0.1:9"\n'
+    )
+    return [
+        (["check", "--rule", "REG-99"], "REG-99"),
+        (["check", "--level", "sometimes"], "sometimes"),
+        (["check", "--deployment", str(folder / "nowhere.toml")], "no such file"),
+        (["check", "--deployment", str(broken)], "broken.toml"),
+        (["check", "--deployment", str(wrong_key)], "homeservers"),
+        (["check", "--deployment", str(dead)], "127.0.0.1:9"),
+        (["check", "--overlay", "agents-9=x.yaml"], "agents-9"),
+        (["report", str(folder)], "verdict.json"),
+        (["down", "nobody-of-this-name"], "nobody-of-this-name"),
+        (["rules", "XYZ-1"], "XYZ-1"),
+        (["dance"], "dance"),
+    ]
+
+
+@pytest.mark.parametrize("number", range(11))
+def test_wrong_use_is_one_line_and_exit_4(vigie: Vigie, tmp_path: Path, number: int) -> None:
+    arguments, named = wrong_uses(tmp_path)[number]
+    done = vigie(*arguments)
+    assert done.returncode == 4, told(done)
+    lines = [line for line in done.stderr.splitlines() if line.strip()]
+    assert len(lines) == 1 and named in lines[0], told(done)
+    assert "Traceback" not in told(done)
+
+
+def test_port_in_use_is_one_line_and_exit_4(vigie: Vigie, tmp_path: Path) -> None:
+    import socket  # noqa: PLC0415
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        done = vigie("up", "--name", f"ports-{os.getpid()}", "--ports", str(port), "--database", "sqlite")
+    assert done.returncode == 4, told(done)
+    assert f"port {port}" in done.stderr and "in use" in done.stderr
+    assert not (Path(".vigie/deployments") / f"ports-{os.getpid()}" / Journal.NAME).exists()
+
+
+def test_evidence_shows_the_story_and_no_secret(vigie: Vigie, warm: str, tmp_path: Path) -> None:
+    done = vigie("check", "--deployment", warm, "--rule", "REG-1", "--workers", "1", "--out", str(tmp_path))
+    assert done.returncode == 0, told(done)
+    texts = {path: path.read_text() for path in tmp_path.rglob("*") if path.is_file()}
+    stories = [json.loads(text) for path, text in texts.items() if path.parent.name == "evidence"]
+    assert stories and all(story["exchanges"] and story["mails"] and story["people"] for story in stories)
+    for path, text in texts.items():
+        assert "syt_" not in text, f"{path} holds an access token"
+        assert "submit_token?token=" not in text.replace("submit_token?token=<redacted", ""), f"{path} holds a mailed token"
