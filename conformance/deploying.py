@@ -12,6 +12,7 @@ from fixtures.deployment import Deployment
 from fixtures.embedded import Embedded
 from fixtures.errors import DeploymentError, FixtureError
 from fixtures.journal import Journal
+from fixtures.preflight import ensure_answers
 from fixtures.stack import Plan
 
 __all__ = ["Deploying", "read_overlays"]
@@ -41,6 +42,7 @@ class Deploying:
 
     def __init__(self, config: Any, told: str) -> None:
         """Take what was asked; `told` is the TOML that a controller started."""
+        self._told = bool(told)
         self._asked: str = told or config.getoption("--deployment")
         self._database: str = config.getoption("--database")
         self._overlays: list[str] = config.getoption("--overlay")
@@ -61,7 +63,10 @@ class Deploying:
             elif self._asked == "containers":
                 raise FixtureError("--deployment containers: not there yet; use embedded or a TOML file")
             else:
-                self.deployment = Deployment.read(Path(self._asked))
+                found = Deployment.read(Path(self._asked))
+                if not self._told:
+                    ensure_answers(found)
+                self.deployment = found
         return self.deployment
 
     def toml(self) -> Path:

@@ -109,7 +109,8 @@ class Suite:
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
         """Keep the tests whose rules were asked for; a test that names an unknown rule is a mistake."""
         wanted = {rule.id for rule in self.run.asked}
-        kept, left = [], []
+        kept: list[pytest.Item] = []
+        left: list[pytest.Item] = []
         for item in items:
             rules = rules_of(item)
             try:
@@ -183,9 +184,11 @@ class Suite:
         """Write the verdict, end the deployment, and exit by the outcome."""
         if self.workerinput is not None:
             return
+        if session.config.getoption("collectonly"):
+            return
         try:
             # Tests of the project itself have no rules: pytest's own exit code is theirs.
-            if self.run.results or self._asked_here(session):
+            if not self.failure and (self.run.results or self._asked_here(session)):
                 self._finish(session, exitstatus)
         finally:
             self.deploying.stop()
@@ -247,6 +250,7 @@ def deployment(pytestconfig: pytest.Config) -> Deployment:
     try:
         return suite.deploying.get()
     except FixtureError as error:
+        suite.failure = str(error)
         pytest.exit(f"vigie: {error}", returncode=SETUP_FAILED)
 
 

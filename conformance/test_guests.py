@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from conformance.cast import Cast
@@ -27,7 +29,7 @@ async def test_guest_starts_no_direct_conversation(cast: Cast, home: int) -> Non
     assert await conversations.joined_rooms(guest.session) == []
 
 
-_KINDS = {
+_KINDS: dict[str, dict[str, Any]] = {
     "private": {"preset": "private_chat"},
     "public": {"preset": "public_chat", "visibility": "public"},
     "space": {"preset": "private_chat", "creation_content": {"type": "m.space"}},

@@ -92,7 +92,7 @@ async def test_weak_password_is_refused_at_registration(cast: Cast) -> None:
 
     for errcode, password in _WEAK.items():
         answer = await accounts.register(anyone, password, validation)
-        refused(answer, f"the password {password!r}", errcode, status=400)
+        refused(answer, f"a password that {errcode} is for", errcode, status=400)
     answer = await accounts.register(anyone, agent.identity.password, validation)
     accounts.admit(agent, accepted(answer, "a strong password"), cast.transport)
 
@@ -104,7 +104,7 @@ async def test_weak_password_is_refused_at_change(cast: Cast, home: int) -> None
     agent = await cast.agent(home)
     for errcode, password in _WEAK.items():
         answer = await accounts.change_password(agent.session, agent.identity.password, password)
-        refused(answer, f"a change to {password!r}", errcode, status=400)
+        refused(answer, f"a change to a password that {errcode} is for", errcode, status=400)
     answer = await accounts.change_password(agent.session, agent.identity.password, "Un-Bon-Choix-2718")
     accepted(answer, "a change to a strong password")
 

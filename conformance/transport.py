@@ -20,8 +20,8 @@ Observer = Callable[[Request, Response | None, str, float, float], None]
 
 
 @lru_cache(maxsize=4)
-def _context(ca: Path | None) -> ssl.SSLContext:
-    # Loading certificates takes longer than most checks' requests.
+def _context(ca: Path | None, written: int) -> ssl.SSLContext:
+    # Loading certificates takes longer than most checks' requests; a new deployment may write a new authority to an old path.
     return ssl.create_default_context(cafile=str(ca) if ca else None)
 
 
@@ -31,7 +31,9 @@ class AsyncTransport:
     def __init__(self, ca: Path | None, observers: tuple[Observer, ...] = ()) -> None:
         """Trust this authority, and tell these observers."""
         limits = httpx.Limits(max_connections=50, max_keepalive_connections=20)
-        self._http = httpx.AsyncClient(verify=_context(ca), limits=limits, follow_redirects=False, trust_env=False)
+        self._http = httpx.AsyncClient(
+            verify=_context(ca, ca.stat().st_mtime_ns if ca else 0), limits=limits, follow_redirects=False, trust_env=False
+        )
         self.observers = observers
 
     async def send(self, request: Request) -> Response:
@@ -49,7 +51,7 @@ class AsyncTransport:
         except httpx.TimeoutException as error:
             self._tell(request, None, "no answer in time", began)
             raise TimedOut(f"{where}: no answer within {request.timeout:g} s") from error
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             self._tell(request, None, f"{type(error).__name__}: {error}", began)
             raise Unreachable(f"{where}: {error or type(error).__name__}") from error
         response = Response(answer.status_code, dict(answer.headers), answer.content, request)

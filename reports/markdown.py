@@ -20,11 +20,12 @@ def markdown(verdict: Verdict) -> str:
     """Give the document."""
     asked = [rule for rule in verdict.rules if verdict.asked.covers(rule) and rule.status is not Status.EXCLUDED]
     passed = sum(rule.status is Status.PASS for rule in asked)
-    levels = ", ".join(verdict.asked.levels) or "all levels"
+    levels = ", ".join(verdict.asked.levels)
+    named = f"{len(verdict.asked.rules)} rules by name" if verdict.asked.rules else "all rules"
     lines = [
         f"# {OUTCOMES[verdict.outcome].capitalize()}",
         "",
-        f"{passed} of {len(asked)} rules asked for pass ({levels}; {f'{len(verdict.asked.rules)} rules by name' if verdict.asked.rules else 'all rules'}), "
+        f"{passed} of {len(asked)} rules asked for pass ({levels}; {named}), "
         f"on {verdict.deployment.kind} deployment {verdict.deployment.name or '(none)'}, in {verdict.seconds:.0f} s, "
         f"from {verdict.started.isoformat(timespec='seconds')}, seed {verdict.seed}.",
         "",

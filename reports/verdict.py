@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, Field, NonNegativeFloat, field_validator, model_validator
 
@@ -41,7 +41,6 @@ __all__ = [
     "write",
 ]
 
-SCHEMA = "vigie.verdict/1"
 NOT_ASKED = "not asked for"
 """The reason of a rule that the run left out because nobody asked for it."""
 
@@ -168,7 +167,9 @@ class Asked(Document):
 class Verdict(Document):
     """A whole run. `doubt` is why a run whose rules all passed still cannot be told (it was interrupted, say)."""
 
-    schema_: Literal["vigie.verdict/1"] = Field(SCHEMA, validation_alias="schema", serialization_alias="schema")
+    schema_: Annotated[Literal["vigie.verdict/1"], Field(validation_alias="schema", serialization_alias="schema")] = (
+        "vigie.verdict/1"
+    )
     outcome: Outcome
     doubt: Text = ""
     started: AwareDatetime

@@ -179,11 +179,16 @@ class Device:
         return [event["state_key"] for event in answer["chunk"] if event["content"].get("membership") in wanted]
 
     async def send(self, room_id: str, kind: str, content: Mapping[str, Any]) -> str:
-        """Send an event, encrypted where the room is, and give its id."""
-        await self.sync()
+        """Send an event, encrypted where the room is, and give its id.
+
+        Raises `NotInTime` when this device is not told that it is in the room: unknown, the room might be encrypted, and
+        nothing may go to it in clear.
+        """
+        await self.wait_for(f"{room_id} as joined", lambda seen: seen.room(room_id).membership == "join", deadline=5.0)
         body: Mapping[str, Any] = content
         if self.room(room_id).encrypted:
-            body = await self.machine.encrypt(room_id, await self.audience(room_id), kind, content)
+            settings = self.room(room_id).state["m.room.encryption", ""]
+            body = await self.machine.encrypt(room_id, await self.audience(room_id), kind, content, settings)
             kind = "m.room.encrypted"
         where = path("rooms", room_id, "send", kind, f"vigie-{secrets.token_hex(8)}")
         return str(ok(await self.session.put(where, body))["event_id"])

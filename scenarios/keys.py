@@ -13,6 +13,7 @@ import json
 import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
@@ -89,10 +90,19 @@ class Machine:
         known = {device.id for device in self._olm.device_store.active_user_devices(user)}
         return known | ({self._session.device_id} if user == self._session.user_id else set())
 
-    async def encrypt(self, room_id: str, users: Iterable[str], kind: str, content: Mapping[str, Any]) -> dict[str, Any]:
+    async def encrypt(
+        self,
+        room_id: str,
+        users: Iterable[str],
+        kind: str,
+        content: Mapping[str, Any],
+        settings: Mapping[str, Any] | None = None,
+    ) -> dict[str, Any]:
         """Encrypt an event's content for every device of these people, sharing the room key first where it must be.
 
-        A new room key is made whenever the set of devices changed, so that who left reads nothing that follows.
+        A new room key is made whenever the set of devices changed, so that who left reads nothing that follows, and when
+        it is used up: `settings` is the content of ``m.room.encryption`` (Matrix specification, same name: by default
+        100 messages or a week).
         """
         people = sorted(set(users))
         await self.query(people)
@@ -102,22 +112,26 @@ class Machine:
         if self._shared_with.get(room_id) != audience:
             self._olm.outbound_group_sessions.pop(room_id, None)
         if self._olm.should_share_group_session(room_id):
-            await self._share(room_id, people)
+            await self._share(room_id, people, settings or {})
             self._shared_with[room_id] = audience
         return dict(self._olm.group_encrypt(room_id, {"type": kind, "content": dict(content)}))
 
-    async def _share(self, room_id: str, people: list[str]) -> None:
+    async def _share(self, room_id: str, people: list[str], settings: Mapping[str, Any]) -> None:
         missing = self._olm.get_missing_sessions(people)
         if missing:
             wanted = {user: dict.fromkeys(devices, "signed_curve25519") for user, devices in missing.items()}
             answer = ok(await self._session.post("/keys/claim", {"one_time_keys": wanted, "timeout": 10_000}))
             self._olm.handle_response(KeysClaimResponse.from_dict(answer))
+        self._olm.create_outbound_group_session(room_id)
+        key = self._olm.outbound_group_sessions[room_id]
+        key.max_messages = _positive(settings.get("rotation_period_msgs"), 100)
+        key.max_age = timedelta(milliseconds=_positive(settings.get("rotation_period_ms"), 604_800_000))
         shares = self._olm.share_group_session_parallel(room_id, people, ignore_unverified_devices=True)
         for devices, body in shares:
             where = f"/sendToDevice/m.room.encrypted/{secrets.token_hex(8)}"
             ok(await self._session.put(where, body))
-            self._olm.outbound_group_sessions[room_id].users_shared_with.update(devices)
-        self._olm.outbound_group_sessions[room_id].mark_as_shared()
+            key.users_shared_with.update(devices)
+        key.mark_as_shared()
 
     def decrypt(self, room_id: str, raw: Mapping[str, Any]) -> dict[str, Any] | Undecryptable:
         """Give the event inside an encrypted one (its `type` and `content`), or why it cannot be read."""
@@ -146,9 +160,12 @@ class Machine:
         ]
 
     def import_room_keys(self, keys: Iterable[RoomKey]) -> int:
-        """Take in room keys from a backup or an export; gives how many were new."""
+        """Take in room keys from a backup or an export; gives how many opened more than what is held already."""
         new = 0
         for key in keys:
+            held = self._olm.inbound_group_store.get(key.room_id, key.sender_key, key.session_id)
+            if held is not None and held.first_known_index <= key.first_index:
+                continue
             session = InboundGroupSession.import_session(
                 key.session_key, key.sender_signing_key, key.sender_key, key.room_id, []
             )
@@ -165,15 +182,28 @@ class Machine:
         account = _unpickled(self._olm.account._account.pickle(pickle_key), pickle_key)
         found = [(f"account.{where}", value) for where, value in _byte_strings(account)]
         for key in self.room_keys():
-            exported = base64.b64decode(key.session_key + "=" * (-len(key.session_key) % 4))
+            exported = _decoded(key.session_key)
             # One byte of version and four of index come first, then the ratchet's 128, then a public key.
             found.append((f"room_key.{key.session_id}", exported[5:133]))
+        for room_id, own in self._olm.outbound_group_sessions.items():
+            found.append((f"own_room_key.{own.id}", _decoded(own.session_key)[5:133]))
+            signing = _unpickled(own._session.pickle(pickle_key), pickle_key)["signing_key"]
+            found += [(f"own_room_key.{room_id}.{where}", value) for where, value in _byte_strings(signing)]
         return found
+
+
+def _positive(value: object, default: int) -> int:
+    """Take a room's setting if it is one: any administrator of a room writes what they like there."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value < 2**45 else default
+
+
+def _decoded(text: str) -> bytes:
+    return base64.b64decode(text + "=" * (-len(text) % 4))
 
 
 def _unpickled(pickle: str, key: bytes) -> Any:
     """Open a vodozemac pickle: JSON under AES-256-CBC and HMAC, keys by HKDF (vodozemac, `utilities/libolm` and `cipher`)."""
-    data = base64.b64decode(pickle + "=" * (-len(pickle) % 4))
+    data = _decoded(pickle)
     derived = HKDF(SHA256(), length=80, salt=b"\0", info=b"Pickle").derive(key)
     ciphertext, mac = data[:-8], data[-8:]
     if not hmac.compare_digest(hmac.new(derived[32:64], ciphertext, hashlib.sha256).digest()[:8], mac):

@@ -19,13 +19,17 @@ def path(*parts: str) -> str:
 
 
 def ok(response: Response) -> dict[str, Any]:
-    """Give the JSON of a success.
+    """Give the JSON object of a success.
 
-    Raises `UnexpectedAnswer` for any other status than 200.
+    Raises `UnexpectedAnswer` for any other status than 200, and for a body that is no JSON object: a proxy's page must not
+    pass for an empty result.
     """
-    if response.status != 200:
+    try:
+        content = json.loads(response.body)
+    except ValueError:
+        content = None
+    if response.status != 200 or not isinstance(content, dict):
         raise UnexpectedAnswer(response)
-    content: dict[str, Any] = response.json()
     return content
 
 

@@ -15,6 +15,7 @@ from rich.console import Console
 from conformance.catalogue import CatalogueError
 from fixtures.errors import FixtureError
 from reports.files import ReportError
+from reports.verdict import Level
 from vigie import commands
 
 __all__ = ["NOT_SET_UP", "main"]
@@ -28,6 +29,14 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> None:  # type: ignore[override]
         sys.stderr.write(f"{self.prog}: {message}; see {self.prog} --help\n")
         raise SystemExit(NOT_SET_UP)
+
+
+def _levels(text: str) -> str:
+    names = [each.strip() for each in text.split(",") if each.strip()]
+    for name in names:
+        if name not in tuple(Level):
+            raise argparse.ArgumentTypeError(f"no level {name!r}; levels are {', '.join(Level)}")
+    return ",".join(names)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -54,7 +63,9 @@ def _parser() -> argparse.ArgumentParser:
     check = commands_.add_parser("check", help="check every rule asked for, and judge")
     check.add_argument("--deployment", default="embedded", help="embedded (default), or a deployment's TOML file")
     check.add_argument("--rule", action="append", default=[], help="a rule, a chapter or a pattern; may be repeated")
-    check.add_argument("--level", default="", help="levels to judge, by commas: must,should,derived; all by default")
+    check.add_argument(
+        "--level", type=_levels, default="", help="levels to judge, by commas: must,should,derived; all by default"
+    )
     check.add_argument("--out", type=Path, help="folder for verdict and evidence")
     check.add_argument("--seed", type=int, help="seed of the people and of the order")
     check.add_argument("--workers", type=int, default=4, help="checks side by side (default 4); 1 runs them one by one")
@@ -81,7 +92,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # A shell's hang-up and a supervisor's end are to be tidied up after, like Ctrl-C.
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
-    console = Console(stderr=False, soft_wrap=True)
+    # Where nobody watches, nothing is cut to the width of a terminal that is not there.
+    console = Console() if sys.stdout.isatty() else Console(width=200)
     try:
         code: int = options.run(options, console)
     except (FixtureError, ReportError, CatalogueError, commands.WrongUse) as error:

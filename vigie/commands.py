@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from argparse import Namespace
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ from conformance.rules_listing import render_rules
 from fixtures import embedded
 from fixtures.deployment import Deployment
 from fixtures.embedded import Embedded
+from fixtures.preflight import ensure_answers
 from fixtures.stack import Plan
 from reports import make
 from reports.verdict import Level, Outcome, Status, Verdict, exit_code, read
@@ -121,7 +123,6 @@ class _Shown:
     def __init__(self, console: Console) -> None:
         self.console, self.checks = console, CheckProgress(console)
         self.suite: Suite | None = None
-        self._start = StartProgress(console)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionstart(self, session: pytest.Session) -> None:
@@ -130,7 +131,6 @@ class _Shown:
         assert isinstance(suite, Suite)
         self.suite = suite
         suite.run.on_result = self.checks.result
-        suite.deploying.progress, suite.deploying.announce = self._start.progress, self._start.announce
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Learn how many checks there are, where this process collects them."""
@@ -150,25 +150,33 @@ class _Shown:
 def check(options: Namespace, console: Console) -> int:
     """Check the rules asked for."""
     _catalogue(options.rule)
-    read_overlays(options.overlay)
-    if options.deployment not in ("embedded", "containers"):
-        Deployment.read(Path(options.deployment))
-    arguments = [str(Path(conformance.__file__).parent), "--rootdir", str(PROJECT), "-c", str(PROJECT / "pyproject.toml")]
-    arguments += ["--deployment", options.deployment, "--database", options.database, "--level", options.level]
-    for flag, values in (("--rule", options.rule), ("--overlay", options.overlay)):
-        for value in values:
-            arguments += [flag, value]
-    if options.out:
-        arguments += ["--out", str(options.out.resolve())]
-    if options.seed is not None:
-        arguments += ["--run-seed", str(options.seed), "-p", "randomly", f"--randomly-seed={options.seed}"]
-    if options.keyword:
-        arguments += ["-k", options.keyword]
-    arguments += ["-n", str(options.workers), "--dist", "worksteal"] if options.workers > 1 else []
-    # pytest captures what is written to standard output: the progress goes to a copy of it, made before.
-    with os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1) as out:
-        shown = _Shown(Console(file=out, soft_wrap=True))
-        return _run(console, shown, arguments)
+    with ExitStack() as standing:
+        toml = _deployment(options, console, standing)
+        arguments = [str(Path(conformance.__file__).parent), "--rootdir", str(PROJECT), "-c", str(PROJECT / "pyproject.toml")]
+        arguments += ["--deployment", str(toml), "--level", options.level]
+        arguments += [word for rule in options.rule for word in ("--rule", rule)]
+        if options.out:
+            arguments += ["--out", str(options.out.resolve())]
+        if options.seed is not None:
+            arguments += ["--run-seed", str(options.seed), f"--randomly-seed={options.seed}"]
+        if options.keyword:
+            arguments += ["-k", options.keyword]
+        arguments += ["-n", str(options.workers), "--dist", "worksteal"] if options.workers > 1 else []
+        # pytest captures what is written to standard output: the progress goes to a copy of it, made before.
+        with os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1) as out:
+            return _run(console, _Shown(Console(file=out, soft_wrap=True)), arguments)
+
+
+def _deployment(options: Namespace, console: Console, standing: ExitStack) -> Path:
+    """Give the TOML of the deployment to check: one of its own, started for as long as the run lasts, or the one named."""
+    if options.deployment == "containers":
+        raise WrongUse("--deployment containers: not there yet; use embedded or a deployment's TOML file")
+    if options.deployment != "embedded":
+        ensure_answers(Deployment.read(Path(options.deployment)))
+        return Path(options.deployment).resolve()
+    with StartProgress(console) as shown:
+        own = Embedded.start(_plan(options), progress=shown.progress, announce=shown.announce)
+    return standing.enter_context(own).toml
 
 
 def _run(console: Console, shown: _Shown, arguments: list[str]) -> int:

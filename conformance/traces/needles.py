@@ -83,5 +83,5 @@ def needles(mark: Mark) -> dict[bytes, str]:
         text = mark.value.decode()
         found = {}
         for form in ("NFC", "NFD"):
-            found |= _of_text(unicodedata.normalize(form, text))  # type: ignore[arg-type]
+            found |= _of_text(unicodedata.normalize(form, text))
     return {needle: encoding for needle, encoding in found.items() if len(needle) >= _SHORTEST}

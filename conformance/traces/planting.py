@@ -94,7 +94,8 @@ def _in_database(place: PostgresDatabase, name: str, values: dict[str, bytes]) -
         except UnicodeDecodeError:
             text = "NULL"
         rows.append(f"('\\x{data.hex()}'::bytea, {text})")
-    place.run(f"CREATE TABLE {table} (raw bytea, text text)", f"INSERT INTO {table} VALUES {', '.join(rows)}")
+    insert = f"INSERT INTO {table} VALUES {', '.join(rows)}"  # noqa: S608 -- names and values are ours
+    place.run(f"CREATE TABLE {table} (raw bytea, text text)", insert)
     try:
         yield
     finally:
@@ -119,8 +120,10 @@ def missed(places: Sequence[Place]) -> list[str]:
     with ExitStack() as planted:
         expected = set()
         for place in places:
-            into = _in_folder if isinstance(place, Folder) else _in_database
-            planted.enter_context(into(place, name, values))  # type: ignore[operator]
+            if isinstance(place, Folder):
+                planted.enter_context(_in_folder(place, name, values))
+            else:
+                planted.enter_context(_in_database(place, name, values))
             expected |= {(place.name, form) for form in values}
             if isinstance(place, Folder) and place.name.startswith("mail"):
                 letter = place.path / f"{name}.eml"

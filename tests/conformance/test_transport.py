@@ -62,8 +62,9 @@ async def test_exchange_is_told_with_its_answer() -> None:
         b"",
         b"nonsense\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc",
+        b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 3\r\n\r\nabc",
     ],
-    ids=["closed", "no HTTP", "cut short"],
+    ids=["closed", "no HTTP", "cut short", "body does not unpack"],
 )
 async def test_broken_answer_is_unreachable_and_told(reply: bytes) -> None:
     async with _peer(reply) as url:

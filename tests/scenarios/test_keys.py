@@ -9,8 +9,9 @@ import vodozemac
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from nio.exceptions import EncryptionError
 
+from scenarios.files import download
 from scenarios.keys import Undecryptable, decrypt_file, encrypt_file
-from scenarios.session import ok, path
+from scenarios.session import ok
 
 from .conftest import People
 
@@ -54,6 +55,9 @@ async def test_room_keys_found_open_the_messages(people: People) -> None:
     assert _decoded(key.session_key)[5:133] in ratchets
     sent = [value for _, value in alice.machine.secrets() if len(value) == 128]
     assert _decoded(key.session_key)[5:133] in sent, "the sender's own copy is missing"
+    current = vodozemac.InboundGroupSession.import_session(vodozemac.ExportedSessionKey(key.session_key)).export_at(3)
+    assert current is not None
+    assert _decoded(current.to_base64())[5:133] in sent, "the sender's ratchet as it stands now is missing"
 
 
 async def test_room_keys_go_to_another_device_by_hand(people: People) -> None:
@@ -66,6 +70,18 @@ async def test_room_keys_go_to_another_device_by_hand(people: People) -> None:
     assert late.machine.import_room_keys(bob.machine.room_keys()) == 1
     message = late.message(room_id, event_id)
     assert message is not None and message.body == "autrefois"
+    assert late.machine.import_room_keys(bob.machine.room_keys()) == 0
+
+
+async def test_room_key_changes_after_the_number_of_messages_asked_for(people: People) -> None:
+    alice, bob = await people.person("alice"), await people.person("bob")
+    room_id = await people.gather(alice, bob, encryption={"rotation_period_msgs": 2})
+    sessions = []
+    for number in range(5):
+        event_id = await alice.say(room_id, f"numéro {number}")
+        await bob.wait_to_read(room_id, event_id)
+        sessions.append(bob.room(room_id).events[event_id]["content"]["session_id"])
+    assert sessions[0] == sessions[1] != sessions[2] == sessions[3] != sessions[4]
 
 
 @pytest.mark.parametrize("harm", ["altered", "no base64", "nothing", "replayed", "unknown session"])
@@ -112,8 +128,7 @@ async def test_file_opens_by_its_event_alone(people: People) -> None:
     )
     body = {"msgtype": "m.file", "body": "note.odt", "file": {**file, "url": answer["content_uri"]}}
     message = await bob.wait_to_read(room_id, await alice.send(room_id, "m.room.message", body))
-    server, media = message.content["file"]["url"].removeprefix("mxc://").split("/")
-    raw = await bob.session.get(path("media", "download", server, media), version="v1")
+    raw = await download(bob.session, message.content["file"]["url"])
     assert raw.status == 200 and raw.body == ciphertext
     assert decrypt_file(raw.body, message.content["file"]) == content
     with pytest.raises(EncryptionError):

@@ -99,6 +99,13 @@ def test_unexpected_answer_tells_no_token() -> None:
     assert "a-token" not in str(caught.value)
 
 
+@pytest.mark.parametrize("body", [b"", b"<html>a page</html>", b"[]", b'"text"', b"null", b"\xff"])
+def test_success_that_is_no_json_object_is_no_success(body: bytes) -> None:
+    """A page from a proxy taken for an empty result would make an absence pass for the wrong reason."""
+    with pytest.raises(UnexpectedAnswer):
+        ok(_answer(200, body))
+
+
 def test_error_without_json_still_has_words() -> None:
     assert _answer(502, b"<html>").errcode == ""
     assert str(_answer(502, b"<html>")) == "GET /_matrix/x: 502"

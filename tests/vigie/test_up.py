@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -108,7 +109,7 @@ def test_interrupted_start_leaves_nothing(name: str) -> None:
 def test_foreground_deployment_ends_with_its_command_even_killed(name: str) -> None:
     """Bound to its command, a deployment goes with it: by the kernel, when the command is killed by SIGKILL."""
     process = start(name, "--foreground")
-    wait_until(lambda: (home() / name / "deployment.toml").exists(), "the deployment")
+    wait_until((home() / name / "deployment.toml").exists, "the deployment")
     assert running(name)
     process.kill()
     process.communicate()
@@ -132,8 +133,9 @@ def test_another_process_with_a_recorded_pid_is_left_alone(name: str) -> None:
     bystander = subprocess.Popen(["sleep", "600"], start_new_session=True)
     try:
         born = psutil.Process(bystander.pid).create_time() - 1000
-        content = f'{{"owner": 1, "owner_born": 1.0, "keep": false, "started": [{{"name": "x", "pid": {bystander.pid}, "born": {born}}}]}}'
-        (folder / Journal.NAME).write_text(content)
+        started = {"name": "x", "pid": bystander.pid, "born": born}
+        content = {"owner": 1, "owner_born": 1.0, "keep": False, "started": [started]}
+        (folder / Journal.NAME).write_text(json.dumps(content))
         clear_abandoned(home())
         assert bystander.poll() is None, "a process was ended that nobody here had started"
     finally:
