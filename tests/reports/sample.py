@@ -19,11 +19,7 @@ def rule(identifier: str, status: Status, level: Level = Level.MUST, reason: str
     if status not in (Status.NOT_RUN, Status.EXCLUDED):
         name, where = f"{identifier}/what-was-seen", f"evidence/{identifier}.json"
         message = "" if status is Status.PASS else reason
-        checks = (
-            Check(
-                id=name, status=told, seconds=1.25, message=message, title="A story.", evidence=f"evidence/{identifier}.json"
-            ),
-        )
+        checks = (Check(id=name, status=told, seconds=1.25, message=message, title="A story.", evidence=where),)
     return Rule(
         id=identifier,
         chapter=chapter,
@@ -75,7 +71,8 @@ def write_run(folder: Path, told: Verdict | None = None) -> Path:
             }  # fmt: skip
             content = {
                 "schema": "vigie.evidence/1", "check": check.id, "rule": each.id,
-                "status": check.status, "message": check.message, "started": "2026-11-23T10:00:00Z", "seconds": 1.25, "exchanges": [exchange], "traceback": HOSTILE,
+                "status": check.status, "message": check.message,
+                "started": "2026-11-23T10:00:00Z", "seconds": 1.25, "exchanges": [exchange], "traceback": HOSTILE,
                 "people": [{"name": "Zoé", "role": "agent", "user_id": "@zoe:x", "homeserver": "agents-1"}],
                 "mails": [{"at": 0.2, "to": "zoe@x", "subject": HOSTILE, "text": "bonjour"}],
                 "logs": [{"service": "agents-1", "lines": [HOSTILE]}],
