@@ -1,49 +1,91 @@
-"""JUnit XML of a verdict: one test case a check, and one for each rule asked for that has none."""
+"""JUnit XML of a verdict, in the form that Jenkins and GitLab read: a suite a chapter, a case a check.
+
+Nothing but a pass looks like one: `untestable`, `error` and `not-run` are errors. Skipped is only what was not asked for,
+what is excluded, and a deviation that the profile accepts. What makes the outcome red without a check of its own gets a
+case of its own, so that a file without failures and errors always means `holds`.
+"""
 
 from __future__ import annotations
 
+import re
 from xml.etree import ElementTree
 
-from reports.verdict import NOT_ASKED, Check, Rule, Status, Verdict
+from reports.verdict import Check, Outcome, Rule, Status, Verdict
 
 __all__ = ["junit"]
 
+# XML 1.0 has no place for these, not even escaped (section 2.2).
+_UNPRINTABLE = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
 
 def junit(verdict: Verdict) -> str:
-    """Give the document. Nothing but a pass reads as one; only what was not asked for, or is excluded, is skipped."""
+    """Give the document."""
     suites = ElementTree.Element("testsuites", name="vigie")
     for chapter in dict.fromkeys(rule.chapter for rule in verdict.rules):
-        rules = [rule for rule in verdict.rules if rule.chapter == chapter]
-        suite = ElementTree.SubElement(suites, "testsuite", name=chapter)
-        for rule in rules:
-            for check in rule.checks:
-                _case(suite, rule, check)
-            if not rule.checks:
-                _without_check(suite, rule)
-        for name in ("failure", "error", "skipped"):
-            plural = {"failure": "failures", "error": "errors"}.get(name, name)
-            suite.set(plural, str(len(suite.findall(f"testcase/{name}"))))
-        suite.set("tests", str(len(suite)))
-        suite.set("time", f"{sum(check.seconds for rule in rules for check in rule.checks):.3f}")
+        suite = ElementTree.SubElement(suites, "testsuite", name=_printable(chapter))
+        suite.set("timestamp", verdict.started.isoformat(timespec="seconds"))
+        for rule in verdict.rules:
+            if rule.chapter == chapter:
+                _rule(suite, rule, verdict.asked.covers(rule))
+    if verdict.outcome is not Outcome.HOLDS and not _red(suites):
+        suite = ElementTree.SubElement(suites, "testsuite", name="outcome")
+        reason = verdict.doubt or "no rule that was asked for was found to hold"
+        _end(_case(suite, "vigie", "outcome"), "error", f"{verdict.outcome}: {reason}")
+    _count(suites)
     ElementTree.indent(suites)
-    return ElementTree.tostring(suites, encoding="unicode", xml_declaration=True) + "\n"
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{ElementTree.tostring(suites, encoding="unicode")}\n'
+
+
+def _rule(suite: ElementTree.Element, rule: Rule, asked: bool) -> None:
+    before = _red(suite)
+    for check in rule.checks:
+        _check(suite, rule, check, asked)
+    told = f"{rule.status}: {rule.reason}" if rule.reason else str(rule.status)
+    if not asked or rule.status in {Status.EXCLUDED, Status.ACCEPTED}:
+        if not rule.checks:
+            _end(_case(suite, rule.id, f"{rule.id}/no-check"), "skipped", told)
+    elif rule.status is not Status.PASS and _red(suite) == before:
+        name = f"{rule.id}/{'whole' if rule.checks else 'no-check'}"
+        _end(_case(suite, rule.id, name), "failure" if rule.status is Status.FAIL else "error", told)
+
+
+def _check(suite: ElementTree.Element, rule: Rule, check: Check, asked: bool) -> None:
+    case = _case(suite, rule.id, check.id, check.seconds)
+    told = f"{check.status}: {check.message}" if check.message else str(check.status)
+    if check.status is Status.PASS and asked:
+        return
+    if not asked:
+        _end(case, "skipped", f"not asked for; {told}")
+    elif check.status is Status.FAIL and rule.status is Status.ACCEPTED:
+        _end(case, "skipped", f"accepted deviation: {rule.reason}; {told}")
+    else:
+        _end(case, "failure" if check.status is Status.FAIL else "error", told)
+
+
+def _case(suite: ElementTree.Element, rule: str, name: str, seconds: float = 0.0) -> ElementTree.Element:
+    return ElementTree.SubElement(suite, "testcase", classname=_printable(rule), name=_printable(name), time=f"{seconds:.3f}")
+
+
+def _end(case: ElementTree.Element, how: str, message: str) -> None:
+    lines = _printable(message).strip().splitlines() or [how]
+    end = ElementTree.SubElement(case, how, message=lines[0][:500])
+    if how != "skipped":
+        end.set("type", lines[0].partition(":")[0])
+    end.text = "\n".join(lines)
+
+
+def _red(element: ElementTree.Element) -> int:
+    return sum(1 for _ in element.iter("failure")) + sum(1 for _ in element.iter("error"))
+
+
+def _count(suites: ElementTree.Element) -> None:
+    for element in (*suites, suites):
+        cases = list(element.iter("testcase"))
+        element.set("tests", str(len(cases)))
+        for how, plural in (("failure", "failures"), ("error", "errors"), ("skipped", "skipped")):
+            element.set(plural, str(sum(case.find(how) is not None for case in cases)))
+        element.set("time", f"{sum(float(case.get('time', '0')) for case in cases):.3f}")
 
 
 def _printable(text: str) -> str:
-    # XML 1.0 has no place for control characters, not even escaped.
-    return "".join(letter for letter in text if letter >= " " or letter in "\n\t")
-
-
-def _case(suite: ElementTree.Element, rule: Rule, check: Check) -> None:
-    case = ElementTree.SubElement(suite, "testcase", classname=rule.id, name=check.id, time=f"{check.seconds:.3f}")
-    if check.status is Status.FAIL:
-        ElementTree.SubElement(case, "failure", message=_printable(check.message)[:500]).text = _printable(check.message)
-    elif check.status is not Status.PASS:
-        message = _printable(f"{check.status}: {check.message}")
-        ElementTree.SubElement(case, "error", message=message[:500]).text = message
-
-
-def _without_check(suite: ElementTree.Element, rule: Rule) -> None:
-    case = ElementTree.SubElement(suite, "testcase", classname=rule.id, name=f"{rule.id}/no-check", time="0")
-    skipped = rule.status is Status.EXCLUDED or rule.reason == NOT_ASKED
-    ElementTree.SubElement(case, "skipped" if skipped else "error", message=_printable(f"{rule.status}: {rule.reason}"))
+    return _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", text)

@@ -1,26 +1,45 @@
-"""Everything that is told, made from ``verdict.json`` and the evidence beside it: at any time, without a run."""
+"""Everything that is told, made from `verdict.json` and the evidence beside it: at any time, without a run."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from reports.files import write_atomically
+from reports import evidence
+from reports.files import ReportError, write_atomically
 from reports.junit import junit
 from reports.markdown import markdown
-from reports.page import page
-from reports.verdict import read
+from reports.page import Found, page
+from reports.verdict import Verdict, read
 
-__all__ = ["make_all"]
+__all__ = ["ReportError", "find_evidence", "make_all"]
 
 
 def make_all(folder: Path) -> Path:
-    """Write ``junit.xml``, ``summary.md`` and ``index.html`` into a run's folder; gives the page's path.
+    """Write `junit.xml`, `summary.md` and `index.html` into a run's folder; gives the page's path.
 
-    Raises `ReportError`, one line.
+    Raises ReportError, one line, when `verdict.json` is missing, corrupt or does not add up, or when a file cannot be
+    written. Evidence that is missing or corrupt is no error: the page says so where it belongs.
     """
     verdict = read(folder / "verdict.json")
     write_atomically(folder / "junit.xml", junit(verdict))
     write_atomically(folder / "summary.md", markdown(verdict))
     index = folder / "index.html"
-    write_atomically(index, page(verdict, folder))
+    write_atomically(index, page(verdict, find_evidence(folder, verdict)))
     return index
+
+
+def find_evidence(folder: Path, verdict: Verdict) -> dict[str, Found]:
+    """Give the evidence of every check that has some, by the path that the verdict names."""
+    paths = [check.evidence for rule in verdict.rules for check in rule.checks if check.evidence]
+    return {path: _found(folder, path) for path in paths}
+
+
+def _found(folder: Path, relative: str) -> Found:
+    path = folder / relative
+    # A verdict that came by mail must not make the page carry files from elsewhere.
+    if not path.resolve().is_relative_to(folder.resolve()):
+        return Found(problem=f"{relative} lies outside the run's folder")
+    try:
+        return Found(evidence=evidence.read(path))
+    except ReportError as error:
+        return Found(problem=str(error).replace(str(folder), folder.name))

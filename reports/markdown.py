@@ -2,58 +2,82 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from itertools import groupby
 
-from reports.verdict import Outcome, Rule, Status, Verdict
+from reports.verdict import NOT_ASKED, Rule, Status, Verdict
+from reports.words import OUTCOMES, lead, names
 
-__all__ = ["OUTCOMES", "markdown"]
+__all__ = ["markdown"]
 
-OUTCOMES = {
-    Outcome.HOLDS: "holds",
-    Outcome.DOES_NOT_HOLD: "does not hold",
-    Outcome.CANNOT_TELL: "cannot tell",
-}
 _RED = (Status.FAIL, Status.ERROR, Status.UNTESTABLE)
+_SIGNS = {Status.FAIL: "✕", Status.ERROR: "!", Status.UNTESTABLE: "?", Status.NOT_RUN: "–"}
+_SPECIAL = re.compile(r"([\\`*_\[\]|~#!$@])")
 
 
 def markdown(verdict: Verdict) -> str:
-    """Give the document."""
-    asked = [rule for rule in verdict.rules if verdict.asked.covers(rule) and rule.status is not Status.EXCLUDED]
-    passed = sum(rule.status is Status.PASS for rule in asked)
-    levels = ", ".join(verdict.asked.levels)
-    named = f"{len(verdict.asked.rules)} rules by name" if verdict.asked.rules else "all rules"
-    lines = [
-        f"# {OUTCOMES[verdict.outcome].capitalize()}",
-        "",
-        f"{passed} of {len(asked)} rules asked for pass ({levels}; {named}), "
-        f"on {verdict.deployment.kind} deployment {verdict.deployment.name or '(none)'}, in {verdict.seconds:.0f} s, "
-        f"from {verdict.started.isoformat(timespec='seconds')}, seed {verdict.seed}.",
-        "",
-    ]
-    if verdict.doubt:
-        lines += [f"**In doubt**: {_cell(verdict.doubt)}", ""]
-    red = [rule for rule in verdict.rules if rule.status in _RED]
+    """Give the document; what checks and people worded is escaped, and cannot become markup."""
+    asked = [rule for rule in verdict.rules if verdict.asked.covers(rule)]
+    lines = [f"# {OUTCOMES[verdict.outcome]}", "", lead(verdict), ""]
+    lines += _facts(verdict)
+    red = [rule for rule in asked if rule.status in _RED or (rule.status is Status.NOT_RUN)]
     if red:
-        lines += ["## Red", "", "| rule | status | statement | why |", "|---|---|---|---|"]
-        lines += [f"| {rule.id} | {rule.status} | {_cell(rule.statement.en)} | {_cell(rule.reason)} |" for rule in red]
+        lines += ["## Look here first", ""]
+        for status in (*_RED, Status.NOT_RUN):
+            lines += [_red_line(rule) for rule in red if rule.status is status]
         lines.append("")
-    lines += ["## Chapters", "", "| chapter | " + " | ".join(Status) + " |", "|---" * (len(Status) + 1) + "|"]
-    for chapter in dict.fromkeys(rule.chapter for rule in verdict.rules):
-        rules = [rule for rule in verdict.rules if rule.chapter == chapter]
-        counts = [str(sum(rule.status is status for rule in rules) or "") for status in Status]
-        lines.append(f"| {chapter} | " + " | ".join(counts) + " |")
-    lines += ["", "## Not covered", "", *_not_covered(verdict.rules), ""]
-    lines += ["## Components", "", *(f"- {each.name} {each.version}" for each in verdict.deployment.components), ""]
+    accepted = [rule for rule in verdict.rules if rule.status is Status.ACCEPTED]
+    if accepted:
+        lines += ["## Accepted deviations", ""]
+        lines += [f"- **{rule.id}** {_text(rule.statement.en)}: {_text(rule.reason)}" for rule in accepted] + [""]
+    lines += ["## Chapters", "", *_chapters(verdict.rules), ""]
+    lines += ["## Not covered", "", *_not_covered(verdict), ""]
+    if verdict.deployment.components:
+        lines += ["## Components", "", "| component | version |", "|---|---|"]
+        lines += [f"| {_text(each.name)} | {_text(each.version)} |" for each in verdict.deployment.components] + [""]
     return "\n".join(lines)
 
 
-def _not_covered(rules: Sequence[Rule]) -> list[str]:
-    return [
-        f"- {rule.id} ({rule.status}): {_cell(rule.reason)}"
-        for rule in rules
-        if rule.status in (Status.NOT_RUN, Status.EXCLUDED, Status.UNTESTABLE)
-    ]
+def _facts(verdict: Verdict) -> list[str]:
+    facts = {
+        "Deployment": _text(f"{verdict.deployment.name or 'none'} ({verdict.deployment.kind})"),
+        "Profile": _text(verdict.profile),
+        "Asked for": _text(names(verdict.asked)),
+        "Started": f"{verdict.started:%Y-%m-%d %H:%M:%S %Z}, took {verdict.seconds:.0f} s",
+        "Seed": "" if verdict.seed is None else str(verdict.seed),
+        "Command": _text(verdict.command),
+        "In doubt": _text(verdict.doubt),
+    }
+    return [f"- {name}: {fact}" for name, fact in facts.items() if fact] + [""]
 
 
-def _cell(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")
+def _red_line(rule: Rule) -> str:
+    reason = f": {_text(rule.reason)}" if rule.reason else ""
+    return f"- {_SIGNS[rule.status]} **{rule.id}** {rule.status}{reason}  \n  {_text(rule.statement.en)}"
+
+
+def _chapters(rules: Sequence[Rule]) -> list[str]:
+    lines = ["| chapter | rules | " + " | ".join(Status) + " |", "|---" + "|--:" * (len(Status) + 1) + "|"]
+    for chapter in dict.fromkeys(rule.chapter for rule in rules):
+        told = [rule.status for rule in rules if rule.chapter == chapter]
+        cells = [str(told.count(status) or "") for status in Status]
+        lines.append(f"| {_text(chapter)} | {len(told)} | " + " | ".join(cells) + " |")
+    return lines
+
+
+def _not_covered(verdict: Verdict) -> list[str]:
+    lines = []
+    for status in (Status.UNTESTABLE, Status.ERROR, Status.NOT_RUN, Status.EXCLUDED):
+        rules = sorted((rule for rule in verdict.rules if rule.status is status), key=lambda rule: rule.reason)
+        for reason, same in groupby(rules, key=lambda rule: rule.reason):
+            ids = ", ".join(rule.id for rule in same)
+            lines.append(f"- {status}, {_text(reason) or 'no reason given'}: {ids}")
+    # What nobody asked for says least: last.
+    return sorted(lines, key=lambda line: NOT_ASKED in line) or ["Nothing: every rule has a check that ran."]
+
+
+def _text(text: str) -> str:
+    """Give a text on one line that Markdown and HTML take as nothing but text."""
+    line = " ".join(text.split())
+    return _SPECIAL.sub(r"\\\1", line).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

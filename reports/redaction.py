@@ -1,150 +1,154 @@
-"""Taking secrets out of what is told: by what they are called, by their shape, and the very values one knows of."""
+"""Taking secrets out of whatever is told: known values in any spelling, and what is named or shaped like a secret.
+
+Ids stay readable (people, rooms, events, devices), and so does public ciphertext; in a secret's place stands
+`<redacted:kind>`. Cleaning twice gives what cleaning once gave.
+"""
 
 from __future__ import annotations
 
-import base64
 import json
 import re
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import quote, quote_plus
+
+from reports.literals import SHORTEST, Literals
+from reports.model import parsed, well_formed
+from reports.placeholders import PLACEHOLDER, placeholder
+from reports.shapes import HEADERS, JWK_PRIVATE, NAMES, by_shape, plain
 
 __all__ = ["Redactor"]
 
-_SHORTEST = 6
-
-# Names under which the Matrix APIs, the identity server and the scanner carry secrets.
-_KEYS = frozenset(
-    [
-        "access_token",
-        "refresh_token",
-        "login_token",
-        "id_access_token",
-        "token",
-        "loginToken",
-        "password",
-        "new_password",
-        "old_password",
-        "client_secret",
-        "clientSecret",
-        "session",
-        "sid",
-        "session_key",
-        "private_key",
-        "ephemeral_private_key",
-        "macaroon",
-        "secret",
-        "registration_shared_secret",
-        "recovery_key",
-        "recovery_code",
-        "passphrase",
-        "nonce",
-        "mac",
-        "k",
-        "key_bytes",
-        "admin_token",
-        "authorization",
-        "cookie",
-        "set-cookie",
-        "x-matrix",
-        "proxy-authorization",
-    ]
-)
-_HEADERS = frozenset({"authorization", "cookie", "set-cookie", "proxy-authorization", "x-api-key"})
-_NAMES = "|".join(sorted((re.escape(key) for key in _KEYS - {"k", "mac", "session", "nonce"}), key=len, reverse=True))
-
-_SHAPES = (
-    # In a query, a form or a fragment: name=value.
-    (re.compile(rf"(?i)\b({_NAMES})=([^&\s\"'<>#;]+)"), r"\1=<redacted>"),
-    # In JSON or a Python literal inside a text, its quotes escaped or not.
-    (re.compile(rf"(?i)(\\*[\"'](?:{_NAMES})\\*[\"']\s*:\s*\\*[\"'])((?:(?!\\*[\"']).)+)"), r"\1<redacted>"),
-    (re.compile(r"(?i)\b(Bearer|Basic)\s+(?!<redacted)[A-Za-z0-9._~+/=-]{6,}"), r"\1 <redacted>"),
-    (re.compile(r"X-Matrix\s+[^\r\n]+"), "X-Matrix <redacted>"),
-    # Synapse's access, refresh and login tokens.
-    (re.compile(r"\b(?:syt|syr|syl|mat|mct)_[A-Za-z0-9_=-]{6,}"), "<redacted>"),
-    (re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?-----END [A-Z ]*PRIVATE KEY-----", re.DOTALL), "<redacted>"),
-)
-_MARK = "<redacted>"
-
-
-def _forms(secret: str) -> set[str]:
-    """Give the ways in which a secret may be written."""
-    raw = secret.encode()
-    forms = {secret, json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}
-    forms |= {quote(secret, safe=""), quote_plus(secret), quote(secret), raw.hex(), raw.hex().upper()}
-    forms |= {json.dumps(form)[1:-1] for form in tuple(forms)}
-    for encoded in (base64.b64encode(raw), base64.urlsafe_b64encode(raw)):
-        forms |= {encoded.decode(), encoded.decode().rstrip("=")}
-    return {form for form in forms if len(form) >= _SHORTEST}
+_DEEPEST = 64
+_ROUNDS = 6
+_SCHEME = re.compile(r"(?i)\s*(Bearer|Basic|X-Matrix)\s+")
+_KEY_MATERIAL = re.compile(r"[A-Za-z0-9+/_-]{32,}={0,2}")
+_ORDINARY_WORD = re.compile(r"[^\W\d_]{1,15}")
 
 
 class Redactor:
-    """Cleans texts and structures; learns the secrets that it should know by value."""
+    """Cleans texts and structures; knows the secrets it was told by value, all others by name and shape."""
 
     def __init__(self) -> None:
         """Know no values yet."""
-        self._forms: set[str] = set()
-        self._pattern: re.Pattern[str] | None = None
+        self._literals = Literals()
 
-    def learn(self, secret: str) -> None:
-        """Remember a value; one shorter than six characters would take ordinary words out and is left."""
-        if len(secret) >= _SHORTEST and secret not in self._forms:
-            self._forms |= _forms(secret)
-            self._pattern = None
+    def learn(self, secret: str | bytes, kind: str = "secret") -> None:
+        """Remove this value wherever it appears from now on; fewer than six characters are ignored.
 
-    def learn_from(self, value: Any) -> None:
-        """Remember every value that a structure names as a secret."""
+        `kind` is what the placeholder says. Raises ValueError for a kind that is not in `placeholders.KINDS`.
+        """
+        self._literals.learn(well_formed(secret), kind)
+
+    def learn_from(self, value: Any, *, depth: int = 0) -> None:
+        """Learn every value that a structure names as a secret, but not single ordinary words (a weak password)."""
+        if depth > _DEEPEST:
+            return
         if isinstance(value, Mapping):
             for key, each in value.items():
-                if str(key).lower() in _KEYS and isinstance(each, str):
-                    self.learn(each)
+                kind = NAMES.get(plain(str(key)))
+                if kind and isinstance(each, str):
+                    if not _ORDINARY_WORD.fullmatch(each):
+                        self.learn(each, kind)
                 else:
-                    self.learn_from(each)
+                    self.learn_from(each, depth=depth + 1)
         elif isinstance(value, (list, tuple)):
             for each in value:
-                self.learn_from(each)
+                self.learn_from(each, depth=depth + 1)
 
     def text(self, text: str) -> str:
-        """Clean a text."""
-        if self._forms:
-            if self._pattern is None:
-                # The longest first: a form can be the beginning of another.
-                ordered = sorted(self._forms, key=len, reverse=True)
-                self._pattern = re.compile("|".join(re.escape(form) for form in ordered))
-            text = self._pattern.sub(_MARK, text)
-        for pattern, replacement in _SHAPES:
-            text = pattern.sub(replacement, text)
-        return text
-
-    def clean(self, value: Any) -> Any:
-        """Clean a structure: what is named as a secret goes whole, texts are cleaned, and texts of JSON are opened."""
-        if isinstance(value, Mapping):
-            return {self.text(str(key)): self._named(str(key), each) for key, each in value.items()}
-        if isinstance(value, (list, tuple)):
-            return [self.clean(each) for each in value]
-        if isinstance(value, bytes):
-            return self.clean(value.decode("utf-8", "replace"))
-        if isinstance(value, str):
-            return self._string(value)
-        return value
-
-    def _named(self, key: str, value: Any) -> Any:
-        if key.lower() in _KEYS and isinstance(value, (str, bytes, int)) and not isinstance(value, bool):
-            return _MARK
-        return self.clean(value)
-
-    def _string(self, value: str) -> str:
-        if value[:1] in "{[":
-            try:
-                content = json.loads(value)
-            except ValueError:
-                return self.text(value)
-            if isinstance(content, (dict, list)):
-                cleaned = self.clean(content)
-                # Untouched texts stay as they were written.
-                return self.text(value) if cleaned == content else json.dumps(cleaned, ensure_ascii=False)
-        return self.text(value)
+        """Clean a text; a text that is JSON is cleaned as JSON."""
+        return self._text(text, 0)
 
     def headers(self, headers: Mapping[str, str]) -> dict[str, str]:
         """Clean HTTP headers."""
-        return {name: _MARK if name.lower() in _HEADERS else self.text(value) for name, value in headers.items()}
+        return {self.text(name): self._named(name, value, {}, 0) for name, value in headers.items()}
+
+    def clean(self, value: Any) -> Any:
+        """Give a copy without secrets: text, bytes, numbers, and lists, tuples (as lists) and mappings of them."""
+        return self._clean(value, 0)
+
+    def _clean(self, value: Any, depth: int) -> Any:
+        if isinstance(value, str):
+            return self._text(value, depth)
+        if isinstance(value, (bytes, bytearray)):
+            return self._bytes(bytes(value), depth)
+        if isinstance(value, bool) or value is None:
+            return value
+        if isinstance(value, (int, float)):
+            return placeholder("secret") if str(value) in self._literals else value
+        if depth > _DEEPEST:
+            return placeholder("too-deep")
+        if isinstance(value, Mapping):
+            return {
+                self._text(str(key), depth + 1): self._named(str(key), each, value, depth + 1) for key, each in value.items()
+            }
+        if isinstance(value, (list, tuple)):
+            if len(value) == 2 and isinstance(value[0], str) and isinstance(value[1], (str, bytes)):
+                # Headers are told as pairs, too.
+                return [self._text(value[0], depth + 1), self._header(value[0], value[1], depth + 1)]
+            return [self._clean(each, depth + 1) for each in value]
+        return value
+
+    def _named(self, name: str, value: Any, beside: Mapping[Any, Any], depth: int) -> Any:
+        """Clean a value in the light of its name, and of what stands beside it."""
+        key = plain(name)
+        if key in HEADERS and isinstance(value, (str, bytes)):
+            return self._header(name, value, depth)
+        if key in NAMES:
+            return self._hidden(value, NAMES[key], depth)
+        if key in JWK_PRIVATE and ("kty" in beside or (key == "k" and "key_ops" in beside)):
+            return self._hidden(value, "key", depth)
+        if key == "key" and "signatures" not in beside and isinstance(value, str) and _KEY_MATERIAL.fullmatch(value):
+            return placeholder("key")
+        return self._clean(value, depth)
+
+    def _hidden(self, value: Any, kind: str, depth: int) -> Any:
+        """Hide every leaf below a secret's name; the empty text, null, true and false tell nothing, and stay."""
+        if value is None or isinstance(value, bool) or value in ("", b""):
+            return value
+        if isinstance(value, Mapping) and depth <= _DEEPEST:
+            return {self._text(str(key), depth): self._hidden(each, kind, depth + 1) for key, each in value.items()}
+        if isinstance(value, (list, tuple)) and depth <= _DEEPEST:
+            return [self._hidden(each, kind, depth + 1) for each in value]
+        if isinstance(value, str) and PLACEHOLDER.fullmatch(value):
+            return value
+        return placeholder(kind)
+
+    def _header(self, name: str, value: str | bytes, depth: int) -> Any:
+        kind = HEADERS.get(plain(name))
+        if kind is None or not value:
+            return self._clean(value, depth)
+        scheme = _SCHEME.match(value) if isinstance(value, str) else None
+        told = f"{scheme[1]} {placeholder(kind)}" if scheme else placeholder(kind)
+        return told if isinstance(value, str) else told.encode()
+
+    def _bytes(self, value: bytes, depth: int) -> bytes:
+        # A secret of raw bytes can lie across what UTF-8 reads as characters: first the bytes, then the text.
+        known = self._literals.replace(value.decode("latin-1")).encode("latin-1")
+        try:
+            return self._text(known.decode(), depth).encode()
+        except UnicodeDecodeError:
+            return by_shape(known.decode("latin-1")).encode("latin-1")
+
+    def _text(self, text: str, depth: int) -> str:
+        text = well_formed(text)
+        if len(text) < SHORTEST:
+            return text
+        # What one step takes out can lay the next one open; a few rounds come to rest.
+        for _ in range(_ROUNDS):
+            cleaned = by_shape(self._literals.replace(self._json(text, depth)))
+            if cleaned == text:
+                return text
+            text = cleaned
+        return text
+
+    def _json(self, text: str, depth: int) -> str:
+        """Clean a text that is a JSON object, list or string as such; any other, and a clean one, stays as written."""
+        if text.lstrip()[:1] not in ("{", "[", '"') or depth > _DEEPEST:
+            return text
+        try:
+            content = parsed(text)
+            cleaned = self._clean(content, depth + 1)
+            return text if cleaned == content else json.dumps(cleaned, ensure_ascii=False, allow_nan=False)
+        except (ValueError, RecursionError):
+            return text

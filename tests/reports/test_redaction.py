@@ -1,111 +1,221 @@
-"""No secret survives, in whatever it is wrapped; what is no secret stays readable."""
+"""No secret survives, in whatever it is wrapped; what is no secret stays; cleaning twice changes nothing more."""
+# ruff: noqa: E501 -- tables read better with a row on a line
 
 from __future__ import annotations
 
 import base64
+import html
 import json
+from collections.abc import Callable
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, quote_plus
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from reports.literals import forms
+from reports.placeholders import KINDS
 from reports.redaction import Redactor
 
-SECRETS = st.text(
-    alphabet=st.characters(min_codepoint=33, max_codepoint=0x2FF, exclude_categories=("Cs",)), min_size=12, max_size=60
+# A secret of one letter repeated is found in every run of it, which says nothing of the finding.
+secrets = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), min_size=8, max_size=40).filter(
+    lambda text: len(set(text)) > 4 and not any(text in f"<redacted:{kind}>" for kind in KINDS) and "redacted" not in text
 )
-WRAPPINGS = {
-    "as it is": lambda secret: secret,
-    "in a sentence": lambda secret: f"the token is {secret} and more",
-    "JSON": lambda secret: json.dumps({"some": {"where": [secret]}}),
-    "JSON in JSON": lambda secret: json.dumps({"body": json.dumps({"deep": secret})}),
-    "URL": lambda secret: f"https://x.test/a?b={quote(secret, safe='')}&c=1",
-    "base64": lambda secret: base64.b64encode(secret.encode()).decode(),
-    "base64 for URLs": lambda secret: base64.urlsafe_b64encode(secret.encode()).decode().rstrip("="),
-    "hex": lambda secret: secret.encode().hex(),
-    "a list": lambda secret: [{"a": [secret]}],
-    "a key": lambda secret: {secret: 1},
-    "bytes": lambda secret: secret.encode(),
+words = st.text(st.characters(codec="utf-8"), max_size=20)
+
+WRAPPINGS: dict[str, Callable[[str], str]] = {
+    "as it is": lambda text: text,
+    "JSON": lambda text: json.dumps(text)[1:-1],
+    "JSON, accents kept": lambda text: json.dumps(text, ensure_ascii=False)[1:-1],
+    "JSON in JSON": lambda text: json.dumps(json.dumps(text))[1:-1],
+    "JSON in JSON in JSON": lambda text: json.dumps(json.dumps(json.dumps(text)))[1:-1],
+    "URL": lambda text: quote(text, safe=""),
+    "URL, sub-delims kept": lambda text: quote(text, safe="!$&'()*+,;=:@/?"),
+    "form": quote_plus,
+    "URL in URL": lambda text: quote(quote(text, safe=""), safe=""),
+    "percent, lower case": lambda text: "".join(f"%{byte:02x}" for byte in text.encode()),
+    "URL in JSON": lambda text: json.dumps(quote(text))[1:-1],
+    "HTML": html.escape,
+    "base64": lambda text: base64.b64encode(text.encode()).decode(),
+    "base64, unpadded": lambda text: base64.b64encode(text.encode()).decode().rstrip("="),
+    "base64url": lambda text: base64.urlsafe_b64encode(text.encode()).decode(),
+    "hex": lambda text: text.encode().hex(),
+    "HEX": lambda text: text.encode().hex().upper(),
 }
 
-
-def written(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=repr)
-
-
-@pytest.mark.parametrize("wrapping", list(WRAPPINGS))
-@given(secret=SECRETS)
-def test_learnt_secret_survives_nowhere(wrapping: str, secret: str) -> None:
-    redactor = Redactor()
-    redactor.learn(secret)
-    text = written(redactor.clean(WRAPPINGS[wrapping](secret)))
-    forms = {secret, quote(secret, safe=""), secret.encode().hex(), base64.b64encode(secret.encode()).decode().rstrip("=")}
-    assert not any(form in text for form in forms), text
-
-
-@given(
-    value=st.text(alphabet="abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-", min_size=12, max_size=40),
-    name=st.sampled_from(["access_token", "password", "client_secret", "new_password", "token", "session_key", "private_key"]),
+values: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | words,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(words, inner, max_size=4),
+    max_leaves=12,
 )
-def test_what_is_named_a_secret_goes(value: str, name: str) -> None:
-    value = f"Zz9{value}"  # nothing that the text around it holds by chance
+
+
+def knowing(*known: str | bytes) -> Redactor:
     redactor = Redactor()
-    for told in (
-        {name: value},
-        {"a": [{"b": {name: value}}]},
-        json.dumps({name: value}),
-        json.dumps({"body": json.dumps({name: value})}),
-        f"GET /_matrix/x?a=1&{name}={value}&z=2",
-        f'a log line with "{name}": "{value}" in it',
-    ):
-        assert value not in written(redactor.clean(told)), told
+    for secret in known:
+        redactor.learn(secret)
+    return redactor
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "Authorization: Bearer abcdefghijklmnop",
-        "syt_YWxpY2U_abcdefghijklmnop_123456",
-        "syr_YWxpY2U_abcdefghijklmnop_123456",
-        'X-Matrix origin="a",destination="b",key="ed25519:1",sig="abcdefghijkl"',
-        "-----BEGIN PRIVATE KEY-----\nabcdefghijklmnop\n-----END PRIVATE KEY-----",
-        "https://127.0.0.2/_matrix/client/unstable/registration/email/submit_token?token=abcdefghijklmnop&sid=abcdefghij",
-    ],
-)
-def test_shapes_of_secrets_go(text: str) -> None:
-    cleaned = Redactor().text(text)
-    assert "abcdefghij" not in cleaned and "<redacted" in cleaned
+def leaves(value: Any) -> list[str]:
+    """Every text in a value, keys too, and texts of JSON opened."""
+    if isinstance(value, dict):
+        return [text for pair in value.items() for each in pair for text in leaves(each)]
+    if isinstance(value, list):
+        return [text for each in value for text in leaves(each)]
+    if not isinstance(value, str):
+        return [str(value)]
+    try:
+        return [value, *leaves(json.loads(value))] if value[:1] in ("{", "[", '"') else [value]
+    except (ValueError, RecursionError):
+        return [value]
 
 
-def test_headers_that_carry_secrets_go() -> None:
-    cleaned = Redactor().headers({"Authorization": "Bearer x", "Cookie": "a=b", "Content-Type": "application/json"})
-    assert cleaned["Content-Type"] == "application/json"
-    assert cleaned["Authorization"] == cleaned["Cookie"] == "<redacted>"
+@pytest.mark.parametrize("wrapping", WRAPPINGS)
+@given(secret=secrets, before=words, after=words)
+@settings(max_examples=60, deadline=None)
+def test_no_learnt_secret_survives_in_a_text(wrapping: str, secret: str, before: str, after: str) -> None:
+    wrapped = WRAPPINGS[wrapping](secret)
+    # An escape that begins before the secret makes another text of it.
+    assume(not before.endswith(("\\", "%")) and "%" not in before[-2:] and "&" not in before)
+    cleaned = knowing(secret).clean(f"{before}{wrapped}{after}")
+    assert wrapped not in cleaned and secret not in cleaned
+    assert "<redacted:secret>" in cleaned
 
 
-@given(
-    st.recursive(
-        st.text(max_size=40) | st.integers() | st.booleans() | st.none(),
-        lambda each: st.lists(each) | st.dictionaries(st.text(max_size=8), each),
-    )
-)
-def test_cleaning_twice_is_cleaning_once(value: Any) -> None:
-    redactor = Redactor()
-    once = redactor.clean(value)
+@given(secret=secrets, wrapping=st.sampled_from(sorted(WRAPPINGS)), value=values, data=st.data())
+@settings(max_examples=150, deadline=None)
+def test_no_learnt_secret_survives_in_a_structure(secret: str, wrapping: str, value: Any, data: st.DataObject) -> None:
+    wrapped = WRAPPINGS[wrapping](secret)
+    nest = st.sampled_from((lambda v: [v, 1], lambda v: {"a": v}, lambda v: {"b": json.dumps(v)}, lambda v: ["x", v, None]))
+    nested: Any = {wrapped: wrapped, "rest": value}
+    for wrap in data.draw(st.lists(nest, max_size=4)):
+        nested = wrap(nested)
+    redactor = knowing(secret)
+    cleaned = redactor.clean(nested)
+    assert not [text for text in leaves(cleaned) if secret in text or wrapped in text]
+    assert redactor.clean(cleaned) == cleaned
+
+
+@given(secret=st.binary(min_size=8, max_size=40).filter(lambda raw: len(set(raw)) > 4), before=st.binary(max_size=9))
+@settings(max_examples=150, deadline=None)
+def test_no_key_of_raw_bytes_survives(secret: bytes, before: bytes) -> None:
+    redactor = knowing(secret)
+    assert secret not in redactor.clean(before + secret + b"!")
+    for text in (secret.hex(), base64.b64encode(secret).decode(), base64.urlsafe_b64encode(secret).decode().rstrip("=")):
+        assert text not in redactor.clean({"deep": [f"<{text}>"]})["deep"][0]
+    # Inside something longer that was encoded as a whole, the middle goes: enough that the rest opens nothing.
+    whole = base64.b64encode(before + secret + b"!!").decode()
+    assert whole != redactor.clean(whole)
+
+
+@given(value=values, known=st.lists(secrets, max_size=3))
+@settings(max_examples=150, deadline=None)
+def test_what_holds_no_secret_is_unchanged(value: Any, known: list[str]) -> None:
+    # Drawn texts are not named or shaped like secrets; a secret drawn by accident is none of this test's.
+    # Looked for as it stands and as JSON writes it: a control character is another text there.
+    written = [*map(str, leaves(value)), json.dumps(value, ensure_ascii=False)]
+    assume(not any(form in text for text in written for secret in known for form in forms(secret)))
+    assert knowing(*known).clean(value) == value
+
+
+shaped = st.sampled_from(
+    ["token=", "&sid=", '"password": "', "\\\"access_token\\\": \\\"", "Authorization: Bearer ", "syt_", "%3Ftoken%3D", "Cookie: ",
+     "-----BEGIN PRIVATE KEY-----", "-----END PRIVATE KEY-----", "<redacted:token>", "<redacted:", '"', "'", "\\", "&", "%26", "{", "}",
+     ":", "\n", " ", "abc123XYZ_", "client_secret: ", "X-Matrix origin=a,sig=", "eyJhbGciOi.", "EsTc "]
+)  # fmt: skip
+
+
+@given(parts=st.lists(shaped | words, max_size=12), known=st.lists(secrets, max_size=2))
+@settings(max_examples=400, deadline=None)
+def test_cleaning_twice_is_cleaning_once(parts: list[str], known: list[str]) -> None:
+    redactor = knowing(*known)
+    once = redactor.clean("".join(parts))
     assert redactor.clean(once) == once
 
 
+@given(first=secrets, second=secrets)
+@settings(deadline=None)
+def test_overlapping_secrets_both_go(first: str, second: str) -> None:
+    joined = first + second[2:] if first[-2:] == second[:2] else first + second
+    cleaned = knowing(first, second, joined[3:-3]).clean(f"see {joined} there")
+    assert cleaned == "see <redacted:secret> there" or (first not in cleaned and second not in cleaned)
+
+
 @pytest.mark.parametrize(
-    "value",
+    ("told", "cleaned"),
     [
-        "@zoe.martin-interieur.gouv.fr:127.0.0.2:8448",
-        "!abcdefghijklmnop:127.0.0.2:8448",
-        "$aBcDeFgHiJkLmNoPqRsTuVwXyZ0123456789abcdef",
-        {"device_id": "ABCDEFGHIJ", "room_id": "!a:b", "event_id": "$c", "algorithm": "m.megolm.v1.aes-sha2"},
-        '{"errcode":"M_FORBIDDEN","error":"No"}',
+        ({"Authorization": "Bearer abc.def-123"}, {"Authorization": "Bearer <redacted:token>"}),
+        ({"authorization": "X-Matrix origin=a,sig=b"}, {"authorization": "X-Matrix <redacted:token>"}),
+        ({"Set-Cookie": "a=b; Path=/"}, {"Set-Cookie": "<redacted:cookie>"}),
+        ([["Cookie", "a=b"]], [["Cookie", "<redacted:cookie>"]]),
+        ("GET / HTTP/1.1\r\nAuthorization: Bearer q\r\nHost: h", "GET / HTTP/1.1\r\nAuthorization: Bearer <redacted:token>\r\nHost: h"),
+        ({"access_token": "x", "user_id": "@a:b"}, {"access_token": "<redacted:token>", "user_id": "@a:b"}),
+        ({"accessToken": 12, "newPassword": ["p"]}, {"accessToken": "<redacted:token>", "newPassword": ["<redacted:password>"]}),
+        ({"password": "", "token": None}, {"password": "", "token": None}),
+        ({"auth": {"session": "abc"}}, {"auth": {"session": "<redacted:session>"}}),
+        ({"threepid_creds": {"sid": "1", "client_secret": "c"}}, {"threepid_creds": {"sid": "<redacted:session>", "client_secret": "<redacted:secret>"}}),
+        ({"kty": "oct", "alg": "A256CTR", "k": "abc"}, {"kty": "oct", "alg": "A256CTR", "k": "<redacted:key>"}),
+        ({"encrypted_body": {"ciphertext": "c", "mac": "m"}}, {"encrypted_body": {"ciphertext": "c", "mac": "<redacted:mac>"}}),
+        ('{"a": "{\\"token\\": \\"x\\"}"}', '{"a": "{\\"token\\": \\"<redacted:token>\\"}"}'),
+        ("https://h/p?token=a&client_secret=b&sid=c end", "https://h/p?token=<redacted:token>&client_secret=<redacted:secret>&sid=<redacted:session> end"),
+        ('<a href="https://h/?a=1&amp;token=x">', '<a href="https://h/?a=1&amp;token=<redacted:token>">'),
+        ("/r?next_link=https%3A%2F%2Fh%2F%3Ftoken%3Dx%26a%3D1", "/r?next_link=https%3A%2F%2Fh%2F%3Ftoken%3D<redacted:token>%26a%3D1"),
+        ("log: {'password': 'it\\'s', 'u': 1}", "log: {'password': '<redacted:password>', 'u': 1}"),
+        ('cut: {"access_token": "syt', 'cut: {"access_token": "<redacted:token>'),
+        ("saw syt_em9l_KqWhyTNopSdXnPzvLbAe_1Xk2Pf.", "saw <redacted:token>."),
+        ("a\n-----BEGIN EC PRIVATE KEY-----\nMHcC\n-----END EC PRIVATE KEY-----\nb", "a\n<redacted:key>\nb"),
+        ("registration_shared_secret: hunter2hunter2", "registration_shared_secret: <redacted:secret>"),
+        ("ed25519 a_AbCd " + "A" * 43, "ed25519 a_AbCd <redacted:key>"),
+        ("EsTc" + " ab12".replace("1", "3") * 11 + ".", "<redacted:key>."),
     ],
-)
-def test_names_and_ids_stay_readable(value: Any) -> None:
-    assert Redactor().clean(value) == value
+)  # fmt: skip
+def test_secrets_by_name_and_shape(told: Any, cleaned: Any) -> None:
+    assert Redactor().clean(told) == cleaned
+    assert Redactor().clean(cleaned) == cleaned
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"user_id": "@zoe.martin-interieur.gouv.fr:127.0.0.2:8448", "device_id": "QBUAZIFURK", "room_id": "!aBc:127.0.0.2:8448"},
+        {"event_id": "$Rqnc-F-dvnEYJTyHq_iKxU2bZ1CI92-kuZq3a5lr5Zg", "session_id": "X3lUlvLELLYxeTx4yOVu6UDpasGEVO0Jbu+QFnm0cKQ"},
+        {"kind": "event_match", "key": "room_id", "pattern": "!a:b"},
+        {"algorithm": "m.megolm.v1.aes-sha2", "ciphertext": "AwgAEnACgAkLmt6qF84IK++J7UDH2Za1YVchHyprqTqsg"},
+        {"key": "zKbLg+NrIjpnagy+pIY6uPL4ZwEG2v+8F9lmgsnlZzs", "signatures": {"@a:b": {"ed25519:D": "sig"}}},
+        "The password must have 12 characters. A token is needed; see the session key.",
+        "/_matrix/client/v3/sync?since=s72594_4483_1934&timeout=0",
+        "Bearer authentication is used",
+        1763890000000,
+    ],
+)  # fmt: skip
+def test_ids_and_prose_stay(told: Any) -> None:
+    assert Redactor().clean(told) == told
+
+
+def test_learning_from_what_went_over_the_wire() -> None:
+    redactor = Redactor()
+    redactor.learn_from({"auth": {"password": "Xk9!long-enough"}, "other": [{"access_token": "opaque-77"}]})
+    assert redactor.text("Xk9!long-enough then opaque-77") == "<redacted:password> then <redacted:token>"
+    redactor.learn_from({"password": "motdepasse"})
+    assert redactor.text("motdepasse") == "motdepasse", "a weak password is an ordinary word, and ids are made of such"
+
+
+def test_short_values_and_parts_of_a_placeholder_are_not_learnt() -> None:
+    redactor = knowing("abcde", "redacted", "password>")
+    assert redactor.clean("abcde redacted password> password=x1") == "abcde redacted password> password=<redacted:password>"
+
+
+@pytest.mark.parametrize("hostile", ["[" * 50_000, '{"a":' * 500 + "1" + "}" * 500, "\ud800 lone", "9" * 6_000, '"\\ud800"'])
+def test_hostile_texts_are_borne(hostile: str) -> None:
+    redactor = knowing("a-known-secret")
+    once = redactor.clean(hostile)
+    assert redactor.clean(once) == once
+
+
+def test_a_structure_without_bottom_is_cut() -> None:
+    deep: Any = "syt_abc_defghijkl"
+    for _ in range(400):
+        deep = [deep]
+    assert "syt_" not in str(Redactor().clean(deep))

@@ -1,127 +1,205 @@
-"""What a run comes to, and that nothing else than a pass ever reads as one, in any telling."""
+"""What a run comes to, and that no verdict can be written or read that says more than its checks."""
 
 from __future__ import annotations
 
-import itertools
+import errno
 import json
+import os
 from pathlib import Path
-from xml.etree import ElementTree
+from types import ModuleType
+from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from reports.files import ReportError, write_atomically
-from reports.junit import junit
-from reports.make import make_all
-from reports.markdown import markdown
-from reports.verdict import NOT_ASKED, Asked, Check, Level, Outcome, Status, Verdict, exit_code, outcome, read, rule_status
-from tests.reports.sample import every_status, rule, verdict, write_run
+from reports.files import ReportError
+from reports.redaction import Redactor
+from reports.verdict import (
+    Asked,
+    Check,
+    Level,
+    Outcome,
+    Rule,
+    Statement,
+    Status,
+    Verdict,
+    counts,
+    exit_code,
+    outcome,
+    read,
+    rule_status,
+    with_deviation,
+    write,
+)
 
-OF_CHECKS = [Status.PASS, Status.FAIL, Status.ERROR, Status.UNTESTABLE]
+
+def checks(*statuses: Status) -> tuple[Check, ...]:
+    return tuple(Check(id=f"REG-1/{number}", status=status) for number, status in enumerate(statuses))
 
 
-@pytest.mark.parametrize("statuses", [each for size in (1, 2, 3) for each in itertools.product(OF_CHECKS, repeat=size)])
-def test_rule_passes_only_when_every_check_did(statuses: tuple[Status, ...]) -> None:
-    checks = [Check(id=f"REG-1/{number}", status=status) for number, status in enumerate(statuses)]
-    assert (rule_status(checks) is Status.PASS) == (set(statuses) == {Status.PASS})
-
-
-def test_rule_without_check_is_not_run() -> None:
-    assert rule_status([]) is Status.NOT_RUN
+def rule(status: Status, id_: str = "REG-1", level: Level = Level.MUST, told: tuple[Status, ...] | None = None) -> Rule:
+    usual = {Status.NOT_RUN: (), Status.EXCLUDED: (), Status.ACCEPTED: (Status.FAIL,)}
+    made = (
+        Check(id=f"{id_}/{at}", status=each)
+        for at, each in enumerate(told if told is not None else usual.get(status, (status,)))
+    )
+    text = Statement(en="It holds.", fr="Cela tient.")
+    return Rule(
+        id=id_,
+        chapter="REG",
+        level=level,
+        statement=text,
+        source="x",
+        status=status,
+        reason="why",
+        checks=tuple(made),
+    )
 
 
 @pytest.mark.parametrize(
-    ("statuses", "comes_to", "code"),
+    ("told", "expected"),
     [
-        ((Status.PASS, Status.PASS), Outcome.HOLDS, 0),
-        ((Status.PASS, Status.EXCLUDED, Status.ACCEPTED), Outcome.HOLDS, 0),
-        ((Status.PASS, Status.FAIL, Status.ERROR), Outcome.DOES_NOT_HOLD, 1),
+        ((), Status.NOT_RUN),
+        ((Status.PASS,), Status.PASS),
+        ((Status.PASS, Status.PASS), Status.PASS),
+        ((Status.PASS, Status.NOT_RUN), Status.NOT_RUN),
+        ((Status.PASS, Status.UNTESTABLE), Status.UNTESTABLE),
+        ((Status.UNTESTABLE, Status.ERROR, Status.PASS), Status.ERROR),
+        ((Status.ERROR, Status.FAIL, Status.PASS, Status.UNTESTABLE), Status.FAIL),
+    ],
+)
+def test_a_rule_is_what_its_worst_check_says(told: tuple[Status, ...], expected: Status) -> None:
+    assert rule_status(checks(*told)) is expected
+    assert rule_status(checks(*reversed(told))) is expected
+
+
+@pytest.mark.parametrize(
+    ("told", "expected", "code"),
+    [
+        ((Status.PASS,), Outcome.HOLDS, 0),
+        ((Status.PASS, Status.ACCEPTED, Status.EXCLUDED), Outcome.HOLDS, 0),
+        ((Status.PASS, Status.FAIL), Outcome.DOES_NOT_HOLD, 1),
+        ((Status.FAIL, Status.ERROR, Status.NOT_RUN), Outcome.DOES_NOT_HOLD, 1),
         ((Status.PASS, Status.UNTESTABLE), Outcome.CANNOT_TELL, 3),
         ((Status.PASS, Status.ERROR), Outcome.CANNOT_TELL, 3),
         ((Status.PASS, Status.NOT_RUN), Outcome.CANNOT_TELL, 3),
         ((Status.EXCLUDED,), Outcome.CANNOT_TELL, 3),
+        ((Status.ACCEPTED,), Outcome.CANNOT_TELL, 3),
         ((), Outcome.CANNOT_TELL, 3),
     ],
 )
-def test_outcome_and_exit_code(statuses: tuple[Status, ...], comes_to: Outcome, code: int) -> None:
-    rules = [rule(f"REG-{number}", status, reason="why") for number, status in enumerate(statuses, 1)]
-    assert outcome(rules, Asked()) is comes_to
-    assert exit_code(comes_to) == code
+def test_outcome_and_exit_code(told: tuple[Status, ...], expected: Outcome, code: int) -> None:
+    found = outcome([rule(status, f"REG-{at}") for at, status in enumerate(told)], Asked())
+    assert (found, exit_code(found)) == (expected, code)
 
 
-def test_rules_that_were_not_asked_for_decide_nothing() -> None:
-    rules = [rule("REG-1", Status.PASS), rule("REG-2", Status.FAIL, Level.DERIVED, "broken")]
+def test_only_what_was_asked_for_decides() -> None:
+    rules = [rule(Status.PASS), rule(Status.FAIL, "REG-2", Level.DERIVED)]
     assert outcome(rules, Asked(levels=(Level.MUST,))) is Outcome.HOLDS
+    assert outcome(rules, Asked(rules=("REG-1",))) is Outcome.HOLDS
     assert outcome(rules, Asked()) is Outcome.DOES_NOT_HOLD
+    assert outcome(rules, Asked(levels=(Level.SHOULD,))) is Outcome.CANNOT_TELL
+    assert outcome(rules, Asked(levels=())) is Outcome.CANNOT_TELL
+    assert outcome(rules, Asked(rules=("REG-1", "REG-99"))) is Outcome.CANNOT_TELL
 
 
-def test_doubt_takes_a_green_away_and_never_hides_a_red() -> None:
-    assert verdict(rule("REG-1", Status.PASS), doubt="interrupted").outcome is Outcome.CANNOT_TELL
-    assert verdict(rule("REG-1", Status.FAIL, reason="no"), doubt="interrupted").outcome is Outcome.DOES_NOT_HOLD
+def test_an_accepted_deviation_that_no_longer_occurs_is_a_failure() -> None:
+    assert with_deviation(Status.FAIL, "known") == (Status.ACCEPTED, "known")
+    status, reason = with_deviation(Status.PASS, "known")
+    assert status is Status.FAIL and "no longer occurs" in reason
+    assert with_deviation(Status.ERROR, "known") == (Status.ERROR, "")
 
 
-def test_a_forged_green_is_not_read(tmp_path: Path) -> None:
-    """Somebody edits the file to say that it holds: reading it tells that it does not add up."""
-    write_run(tmp_path)
-    file = tmp_path / "verdict.json"
-    file.write_text(json.dumps({**json.loads(file.read_text()), "outcome": "holds"}))
-    with pytest.raises(ReportError, match="outcome"):
-        read(file)
+@pytest.mark.parametrize(
+    ("status", "told"),
+    [
+        (Status.PASS, ()),
+        (Status.PASS, (Status.PASS, Status.UNTESTABLE)),
+        (Status.NOT_RUN, (Status.FAIL,)),
+        (Status.UNTESTABLE, (Status.FAIL,)),
+        (Status.ACCEPTED, (Status.PASS,)),
+        (Status.EXCLUDED, (Status.FAIL,)),
+    ],
+)
+def test_a_rule_cannot_be_told_better_than_its_checks(status: Status, told: tuple[Status, ...]) -> None:
     with pytest.raises(ValidationError):
-        rule("REG-1", Status.PASS).model_validate({**rule("REG-1", Status.PASS).model_dump(), "checks": []})
+        rule(status, told=told)
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"schema": "vigie.verdict/2"}', "\x00"])
-def test_broken_verdict_is_one_line(tmp_path: Path, content: str) -> None:
-    (tmp_path / "verdict.json").write_text(content)
+def test_a_verdict_is_written_and_read_again(sample: ModuleType, tmp_path: Path) -> None:
+    verdict: Verdict = sample.sample_verdict()
+    write(verdict, tmp_path / "verdict.json", sample.redactor())
+    again = read(tmp_path / "verdict.json")
+    assert (again.outcome, again.counts, again.asked) == (verdict.outcome, verdict.counts, verdict.asked)
+    document = json.loads((tmp_path / "verdict.json").read_text())
+    assert document["schema"] == "vigie.verdict/1"
+    assert set(document["counts"]) == {str(status) for status in Status} and document["counts"] == counts(verdict.rules)
+
+
+def test_no_secret_is_written(sample: ModuleType, tmp_path: Path) -> None:
+    write(sample.sample_verdict(), tmp_path / "verdict.json", sample.redactor())
+    text = (tmp_path / "verdict.json").read_text()
+    assert "<redacted:password>" in text and json.dumps(sample.PASSWORD, ensure_ascii=False)[1:-1] not in text
+
+
+def test_a_doubt_takes_green_away_and_leaves_red(sample: ModuleType) -> None:
+    assert sample.sample_verdict((rule(Status.PASS),), doubt="interrupted").outcome is Outcome.CANNOT_TELL
+    assert sample.sample_verdict((rule(Status.FAIL),), doubt="interrupted").outcome is Outcome.DOES_NOT_HOLD
+
+
+def _set(document: Any, path: tuple[str | int, ...], value: Any) -> None:
+    *way, last = path
+    for step in way:
+        document = document[step]
+    document[last] = value
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "words"),
+    [
+        (("outcome",), "holds", "the rules say does-not-hold"),
+        (("outcome",), "splendid", "outcome"),
+        (("schema",), "vigie.verdict/2", "schema"),
+        (("counts", "pass"), 90, "counts"),
+        (("rules", 2, "status"), "pass", "REG-3"),
+        (("rules", 1, "id"), "REG-1", "REG-1 is told twice"),
+        (("started",), "yesterday", "started"),
+        (("seconds",), -1, "seconds"),
+    ],
+)
+def test_a_verdict_that_does_not_add_up_is_one_line(
+    run_folder: Path, path: tuple[str | int, ...], value: Any, words: str
+) -> None:
+    file = run_folder / "verdict.json"
+    document = json.loads(file.read_text())
+    _set(document, path, value)
+    file.write_text(json.dumps(document))
+    with pytest.raises(ReportError, match=words) as raised:
+        read(file)
+    assert str(file) in str(raised.value) and "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b"\xff\xfe", b"[" * 100_000, b'{"seconds": NaN}'])
+def test_a_corrupt_verdict_is_one_line(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "verdict.json").write_bytes(content)
     with pytest.raises(ReportError) as raised:
-        make_all(tmp_path)
-    assert "verdict.json" in str(raised.value) and "\n" not in str(raised.value)
-    assert not (tmp_path / "index.html").exists()
+        read(tmp_path / "verdict.json")
+    assert "\n" not in str(raised.value)
 
 
-def test_reports_are_made_again_to_the_letter(tmp_path: Path) -> None:
-    index = make_all(write_run(tmp_path))
-    first = {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
-    assert make_all(tmp_path) == index
-    assert {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == first
+def test_a_missing_verdict_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(ReportError, match="no such file"):
+        read(tmp_path / "verdict.json")
 
 
-def test_junit_shows_nothing_green_that_is_not(tmp_path: Path) -> None:
-    told = verdict(*every_status(), rule("REG-9", Status.NOT_RUN, Level.DERIVED, NOT_ASKED))
-    cases = {case.get("classname"): case for case in ElementTree.fromstring(junit(told)).iter("testcase")}
-    plain = {identifier for identifier, case in cases.items() if len(case) == 0}
-    assert plain == {"REG-1"}
-    kinds = {identifier: case[0].tag for identifier, case in cases.items() if len(case)}
-    assert kinds["REG-6"] == "failure" and kinds["GST-1"] == kinds["GST-2"] == kinds["REG-2"] == "error"
-    assert kinds["XCL-1"] == kinds["REG-9"] == "skipped"
+def test_a_full_disk_leaves_the_old_verdict(sample: ModuleType, run_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = (run_folder / "verdict.json").read_bytes()
 
+    def full(_handle: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-def test_summary_names_what_is_red_and_what_is_missing() -> None:
-    text = markdown(verdict())
-    assert text.startswith("# Does not hold")
-    for identifier in ("REG-6", "GST-1", "GST-2", "REG-2", "XCL-1"):
-        assert identifier in text
-
-
-@given(st.text())
-def test_any_reason_survives_every_telling(reason: str) -> None:
-    told: Verdict = verdict(rule("REG-1", Status.FAIL, reason=reason or "x"))
-    ElementTree.fromstring(junit(told))
-    assert "REG-1" in markdown(told)
-
-
-def test_full_disk_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    file = tmp_path / "verdict.json"
-    write_atomically(file, "before")
-
-    def full(_descriptor: int) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("os.fsync", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(ReportError, match="No space left"):
-        write_atomically(file, "after")
-    assert file.read_text() == "before"
-    assert [path.name for path in tmp_path.iterdir()] == ["verdict.json"]
+        write(sample.sample_verdict(), run_folder / "verdict.json", Redactor())
+    assert (run_folder / "verdict.json").read_bytes() == before
+    assert [each.name for each in run_folder.iterdir() if each.name.startswith(".")] == []
