@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
 from dataclasses import dataclass, field
@@ -11,7 +10,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from fixtures.deployment import Deployment
-from reports.evidence import Evidence, Exchange, Log, MailSeen
+from reports.evidence import Evidence, Exchange, Log, MailSeen, body
 from reports.evidence import Person as PersonSeen
 from reports.redaction import Redactor
 from reports.verdict import Status
@@ -21,21 +20,7 @@ from scenarios.wire import Request, Response
 
 __all__ = ["Recorder"]
 
-_LONGEST_BODY = 4_000
 _MOST_LINES = 200
-
-
-def _readable(body: bytes | None) -> str:
-    """Give a body to read: text as it is up to a length, other bytes by size and hash."""
-    if not body:
-        return ""
-    try:
-        text = body.decode()
-    except UnicodeDecodeError:
-        return f"<{len(body)} bytes, sha256 {hashlib.sha256(body).hexdigest()[:16]}>"
-    if len(text) > _LONGEST_BODY:
-        return f"{text[:_LONGEST_BODY]} … <{len(text) - _LONGEST_BODY} more characters>"
-    return text
 
 
 @dataclass
@@ -77,8 +62,10 @@ class Recorder:
                 status=response.status if response else None,
                 error=error,
                 ms=round(seconds * 1000, 1),
-                request_body=_readable(request.body),
-                response_body=_readable(response.body if response else None),
+                request_headers=dict(request.headers),
+                request_body=body(request.body),
+                response_headers=dict(response.headers) if response else {},
+                response_body=body(response.body if response else None),
             )
         )
 
@@ -86,17 +73,17 @@ class Recorder:
         authorization = request.headers.get("Authorization", "")
         if authorization.startswith("Bearer "):
             self.redactor.learn(authorization.removeprefix("Bearer "))
-        for body in (request.body, response.body if response else None):
-            if body and body[:1] == b"{" and len(body) < 100_000:
+        for content in (request.body, response.body if response else None):
+            if content and content[:1] == b"{" and len(content) < 100_000:
                 try:
-                    self.redactor.learn_from(json.loads(body))
+                    self.redactor.learn_from(json.loads(content))
                 except ValueError:
                     continue
 
     def mail(self, mail: Mail) -> None:
         """Take down a mail that was read."""
         at = round(time.monotonic() - self._began, 3)
-        self.mails.append(MailSeen(at=at, to=", ".join(mail.to), subject=mail.subject, text=mail.text[:_LONGEST_BODY]))
+        self.mails.append(MailSeen(at=at, to=", ".join(mail.to), subject=mail.subject, text=mail.text))
 
     def evidence(self, status: Status, message: str, traceback: str) -> Evidence:
         """Give the evidence; logs are attached where the check did not pass."""
