@@ -6,6 +6,7 @@ import html
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlencode
 
 from scenarios.wire import NotInTime, Request, Transport, UnexpectedAnswer, until
@@ -53,11 +54,15 @@ class Mailbox:
         content: dict[str, object] = response.json()
         return content
 
-    async def _ids(self, address: str) -> list[str]:
+    async def _listed(self, address: str) -> list[dict[str, Any]]:
         query = urlencode({"query": f'to:"{address}"', "limit": 200})
         messages = (await self._get(f"search?{query}"))["messages"]
         assert isinstance(messages, list)
-        return [message["ID"] for message in reversed(messages)]
+        # Mailpit's own search also finds addresses that merely contain this one.
+        return [message for message in reversed(messages) if address.casefold() in _recipients(message)]
+
+    async def _ids(self, address: str) -> list[str]:
+        return [str(message["ID"]) for message in await self._listed(address)]
 
     async def messages(self, address: str) -> list[Mail]:
         """Give the mails to an address, oldest first."""
@@ -82,14 +87,33 @@ class Mailbox:
     async def wait_for(self, address: str, *, after: int = 0, deadline: float = 15.0) -> Mail:
         """Wait for the next mail to an address beyond the first `after`; raises `NoMail`."""
 
-        async def probe() -> str | None:
-            found = await self._ids(address)
-            return found[after] if len(found) > after else None
+        listed: list[dict[str, Any]] = []
 
+        async def probe() -> str | None:
+            listed[:] = await self._listed(address)
+            return str(listed[after]["ID"]) if len(listed) > after else None
+
+        def seen() -> str:
+            return ", ".join(str(message["Subject"]) for message in listed)
+
+        missing = f"a mail to {address} (number {after + 1})"
         try:
-            identifier = await until(
-                self.transport, probe, deadline=deadline, missing=f"a mail to {address} (number {after + 1})"
-            )
+            identifier = await until(self.transport, probe, deadline=deadline, missing=missing, seen=seen)
         except NotInTime as error:
             raise NoMail(str(error)) from None
         return await self._read(identifier)
+
+    async def expect_none(self, address: str, *, witness: str, after: int = 0, deadline: float = 15.0) -> None:
+        """Assert that nothing came to an address by the time a mail to the `witness` did, beyond its first `after`.
+
+        The witness's mail is to be asked for last, of the same server: mails leave it in that order. Raises `NoMail`
+        when the witness's does not come, for then nothing is shown, and `AssertionError` with the subjects of what did.
+        """
+        await self.wait_for(witness, after=after, deadline=deadline)
+        came = [str(message["Subject"]) for message in await self._listed(address)]
+        assert not came, f"there should be no mail to {address}, but there are: {', '.join(came)}"
+
+
+def _recipients(message: dict[str, Any]) -> set[str]:
+    listed = [each for field in ("To", "Cc", "Bcc") for each in message.get(field) or ()]
+    return {str(each["Address"]).casefold() for each in listed}

@@ -1,28 +1,32 @@
-"""The proof of the search: a mark planted in every place, encoding and container, to be found before anything else is."""
+"""The proof of the search: marks planted in every place, encoding and container, to be found before anything else is."""
 
 from __future__ import annotations
 
 import base64
+import bz2
 import contextlib
 import gzip
 import html
 import io
 import json
+import lzma
 import quopri
 import secrets
 import sqlite3
+import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from email.message import EmailMessage
-from urllib.parse import quote
+from pathlib import Path
+from urllib.parse import quote, quote_plus
 
 from conformance.traces.needles import Mark
-from conformance.traces.places import Folder, Place, PostgresDatabase
+from conformance.traces.places import Folder, Place, PostgresDatabase, SqliteDatabase
 from conformance.traces.search import search
 
-__all__ = ["forms", "missed"]
+__all__ = ["forms", "key_forms", "missed", "mixed"]
 
 
 def _zipped(data: bytes) -> bytes:
@@ -32,71 +36,141 @@ def _zipped(data: bytes) -> bytes:
     return buffer.getvalue()
 
 
+def _packed(raw: bytes) -> dict[str, bytes]:
+    # Only the packed form may betray the planted value: these repeat it so that it is really packed.
+    packed = raw * 3
+    return {
+        "gzip": gzip.compress(packed),
+        "gzip behind another": gzip.compress(b"first") + gzip.compress(packed),
+        "zlib": zlib.compress(packed),
+        "bzip2": bz2.compress(packed),
+        "xz": lzma.compress(packed),
+        "zip": _zipped(packed),
+        "zip behind something": b"\x7fELF" + _zipped(packed),
+        "zip in gzip": gzip.compress(_zipped(packed)),
+        "gzip in zip in zlib": zlib.compress(_zipped(gzip.compress(packed))),
+    }
+
+
 def forms(text: str) -> dict[str, bytes]:
-    """Give a text in every form in which the search must find it."""
+    """Give a text in every form in which the search must find it; the encoders here are not those of the search."""
     raw = text.encode()
     escaped = json.dumps({"body": text}).encode()
-    encoded = {
+    return {
         "raw": raw,
         "base64": base64.b64encode(raw),
         "base64 without padding": base64.b64encode(raw).rstrip(b"="),
         "base64 for URLs": base64.urlsafe_b64encode(b"\xff\xfe" + raw),
         "base64 of something larger": base64.b64encode(b"x" * 7 + raw + b"y" * 5),
         "base64 of JSON": base64.b64encode(escaped),
+        "base64 of base64": base64.b64encode(b"{" + base64.b64encode(b"." + raw) + b"}"),
+        "base64 in lines": base64.encodebytes(b"." * 40 + raw + b"." * 40),
         "hex": raw.hex().encode(),
         "HEX": raw.hex().upper().encode(),
         "UTF-16 LE": text.encode("utf-16-le"),
         "UTF-16 BE": text.encode("utf-16-be"),
         "JSON": escaped,
+        "JSON, readable": json.dumps({"body": text}, ensure_ascii=False).encode(),
+        "JSON, slashes escaped": escaped.replace(b"/", b"\\/"),
         "JSON in JSON": json.dumps({"event": escaped.decode()}).encode(),
         "URL": quote(text, safe="").encode(),
+        "URL, path": quote(text).encode(),
+        "form": quote_plus(text).encode(),
         "HTML": html.escape(text).encode("ascii", "xmlcharrefreplace"),
-        "quoted-printable": quopri.encodestring(raw),
+        "quoted-printable": quopri.encodestring(b"." * 60 + b" " + raw),
+        "bytes in a log": repr(raw).encode(),
+        **_packed(raw),
     }
-    packed = {
-        "gzip": gzip.compress(raw),
-        "zlib": zlib.compress(raw),
-        "zip": _zipped(raw),
-        "zip in gzip": gzip.compress(_zipped(raw)),
+
+
+def key_forms(key: bytes) -> dict[str, bytes]:
+    """Give a key in every form in which the search must find it."""
+    armoured = base64.b64encode(key).decode()
+    return {
+        "raw": b"\0" + key,
+        "base64": armoured.encode(),
+        "base64 for URLs": base64.urlsafe_b64encode(key),
+        "base64, slashes escaped": armoured.replace("/", "\\/").encode(),
+        "base64 in a URL": quote(armoured, safe="").encode(),
+        "base64 in lines": base64.encodebytes(b"." * 40 + key + b"." * 40),
+        "base64 of JSON with base64": base64.b64encode(json.dumps({"key": armoured}).encode()),
+        "base64 in UTF-16": armoured.encode("utf-16-le"),
+        "hex": key.hex().encode(),
+        "list of numbers": json.dumps(list(key)).encode(),
+        "bytes in a log": repr(key).encode(),
+        **_packed(key),
     }
-    return encoded | packed
+
+
+def mixed() -> tuple[list[Mark], dict[str, bytes]]:
+    """Give a mark for each form, and what is to be planted: a form that is missed must not hide behind another."""
+    marks, values = [], {}
+    for form in forms("x"):
+        text = f"planté/«{form}» & {secrets.token_hex(8)}"
+        marks.append(Mark.of(form, text))
+        values[form] = forms(text)[form]
+    for form in key_forms(b"x"):
+        # Both letters that base64 for URLs writes otherwise.
+        key = b"\xfb\xef\xbe\xff\xff\xff" + secrets.token_bytes(26)
+        marks.append(Mark(f"key, {form}", key, "key"))
+        values[f"key, {form}"] = key_forms(key)[form]
+    return marks, values
 
 
 @contextlib.contextmanager
-def _in_folder(place: Folder, name: str, values: dict[str, bytes]) -> Iterator[None]:
-    """Plant each form as a file, all of them in an SQLite database, and one as a mail."""
-    paths = []
-    try:
+def _in_folder(place: Folder, name: str, values: Mapping[str, bytes]) -> Iterator[None]:
+    """Plant each form as a file, and all of them in an SQLite database."""
+    with ExitStack() as planted:
+        if not place.path.exists():
+            place.path.mkdir(parents=True)
+            planted.callback(place.path.rmdir)
         for number, data in enumerate(values.values()):
             path = place.path / f"{name}-{number}.bin"
-            paths.append(path)
+            planted.callback(path.unlink, missing_ok=True)
             path.write_bytes(data)
         database = place.path / f"{name}.db"
-        paths.append(database)
-        with contextlib.closing(sqlite3.connect(database)) as connection:
-            connection.execute("CREATE TABLE planted (value BLOB)")
-            connection.executemany("INSERT INTO planted VALUES (?)", [(data,) for data in values.values()])
-            connection.commit()
+        planted.callback(database.unlink, missing_ok=True)
+        _fill(database, values)
         yield
-    finally:
-        for path in paths:
-            path.unlink(missing_ok=True)
+
+
+def _fill(path: Path, values: Mapping[str, bytes]) -> None:
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute('CREATE TABLE "vigie planted" (raw BLOB, text TEXT)')
+        rows = [(data, _as_text(data)) for data in values.values()]
+        connection.executemany('INSERT INTO "vigie planted" VALUES (?, ?)', rows)
+        connection.commit()
+
+
+def _as_text(data: bytes) -> str | None:
+    try:
+        return None if b"\0" in data else data.decode()
+    except UnicodeDecodeError:
+        return None
 
 
 @contextlib.contextmanager
-def _in_database(place: PostgresDatabase, name: str, values: dict[str, bytes]) -> Iterator[None]:
-    """Plant each form in a table of its own, as bytes and, where it is text, as text."""
-    table = f"public.{name.replace('-', '_')}"
-    rows = []
-    for data in values.values():
-        try:
-            text = "'" + data.decode().replace("'", "''") + "'" if b"\0" not in data else "NULL"
-        except UnicodeDecodeError:
-            text = "NULL"
-        rows.append(f"('\\x{data.hex()}'::bytea, {text})")
-    insert = f"INSERT INTO {table} VALUES {', '.join(rows)}"  # noqa: S608 -- names and values are ours
-    place.run(f"CREATE TABLE {table} (raw bytea, text text)", insert)
+def _copied(place: SqliteDatabase, values: Mapping[str, bytes]) -> Iterator[SqliteDatabase]:
+    """Plant each form in a copy of a database: the homeserver's own stays as it is."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / place.path.name
+        source = sqlite3.connect(f"file:{quote(str(place.path))}?mode=ro", uri=True)
+        with contextlib.closing(source), contextlib.closing(sqlite3.connect(copy)) as target:
+            source.backup(target)
+        _fill(copy, values)
+        yield SqliteDatabase(place.name, copy)
+
+
+@contextlib.contextmanager
+def _in_database(place: PostgresDatabase, name: str, values: Mapping[str, bytes]) -> Iterator[None]:
+    """Plant each form in a table of its own: as bytes, in an array of them and, where it is text, as text."""
+    table = f'public."{name} table"'
+    place.run(f"CREATE TABLE {table} (raw bytea, several bytea[], text text)")
     try:
+        for data in values.values():
+            text, raw = _as_text(data), f"'\\x{data.hex()}'::bytea"
+            quoted = "NULL" if text is None else "'" + text.replace("'", "''") + "'"
+            place.run(f"INSERT INTO {table} VALUES ({raw}, ARRAY[{raw}], {quoted})")  # noqa: S608 — all of it is ours
         yield
     finally:
         place.run(f"DROP TABLE {table}")
@@ -106,29 +180,33 @@ def _mail_with(text: str) -> bytes:
     message = EmailMessage()
     message["Subject"] = "planted"
     message.set_content(text, cte="base64")
+    message.add_attachment(gzip.compress(text.encode() * 3), maintype="application", subtype="gzip")
     return message.as_bytes()
 
 
 def missed(places: Sequence[Place]) -> list[str]:
-    """Plant a mark everywhere in every form, search, take it out again, and tell what the search did not find."""
+    """Plant marks everywhere in every form, search, take them out again, and tell what the search did not find."""
     name = f"vigie-planted-{secrets.token_hex(4)}"
-    # One text for each form: a form that is missed must not be hidden by another that is found.
-    texts = {form: f"planté «{form}» & {secrets.token_hex(8)}" for form in forms("x")}
-    values = {form: forms(text)[form] for form, text in texts.items()}
-    mail = "planté dans un courriel " + secrets.token_hex(8)
-    marks = [Mark.of(form, text) for form, text in texts.items()] + [Mark.of("mail", mail)]
+    marks, values = mixed()
+    letter = "planté dans un courriel " + secrets.token_hex(8)
+    expected, searched = set(), list[Place]()
     with ExitStack() as planted:
-        expected = set()
         for place in places:
-            if isinstance(place, Folder):
+            expected |= {(place.name, mark.name) for mark in marks}
+            if isinstance(place, SqliteDatabase):
+                searched.append(planted.enter_context(_copied(place, values)))
+                continue
+            searched.append(place)
+            if isinstance(place, PostgresDatabase):
+                planted.enter_context(_in_database(place, name, values))
+            elif isinstance(place, Folder):
                 planted.enter_context(_in_folder(place, name, values))
             else:
-                planted.enter_context(_in_database(place, name, values))
-            expected |= {(place.name, form) for form in values}
+                raise TypeError(f"nothing can be planted in {place.name}")
             if isinstance(place, Folder) and place.name.startswith("mail"):
-                letter = place.path / f"{name}.eml"
-                planted.callback(letter.unlink)
-                letter.write_bytes(_mail_with(mail))
+                path = place.path / f"{name}.eml"
+                planted.callback(path.unlink, missing_ok=True)
+                path.write_bytes(_mail_with(letter))
                 expected.add((place.name, "mail"))
-        found = {(trace.place, trace.mark) for trace in search(places, marks).traces}
+        found = {(trace.place, trace.mark) for trace in search(searched, [*marks, Mark.of("mail", letter)]).traces}
     return sorted(f"{form} in {place}" for place, form in expected - found)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -158,4 +159,5 @@ def test_evidence_shows_the_story_and_no_secret(vigie: Vigie, warm: str, tmp_pat
     assert stories and all(story["exchanges"] and story["mails"] and story["people"] for story in stories)
     for path, text in texts.items():
         assert "syt_" not in text, f"{path} holds an access token"
-        assert "submit_token?token=" not in text.replace("submit_token?token=<redacted", ""), f"{path} holds a mailed token"
+        tokens = re.findall(r"submit_token\?token=(?!\W{0,2}(?:u003c|lt;|%3C)?redacted)[^\s&]+", text)
+        assert tokens == [], f"{path} holds a mailed token"

@@ -1,0 +1,145 @@
+"""The search for traces reads all that a folder, an SQLite database and a PostgreSQL database hold."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from email.message import EmailMessage
+from pathlib import Path
+
+import pytest
+
+from conformance.traces.needles import Mark
+from conformance.traces.places import Folder, PostgresDatabase, SqliteDatabase
+from conformance.traces.planting import missed
+from conformance.traces.search import search
+from fixtures.deployment import Postgres
+
+TEXT = "un secret à chercher"
+MARK = Mark.of("it", TEXT)
+PACKED = gzip.compress(TEXT.encode() * 3)
+
+
+def where(place: Folder | SqliteDatabase | PostgresDatabase) -> list[str]:
+    return [trace.where for trace in search([place], [MARK]).traces]
+
+
+def test_names_and_links(tmp_path: Path) -> None:
+    (tmp_path / "in" / TEXT).mkdir(parents=True)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "file").write_text(TEXT)
+    (tmp_path / "in" / "link").symlink_to(tmp_path / "out")
+    (tmp_path / "in" / "loop").symlink_to(tmp_path / "in")
+    os.mkfifo(tmp_path / "in" / "pipe")
+    assert sorted(where(Folder("state x", tmp_path / "in"))) == ["link/file", f"{TEXT} (name)"]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
+def test_unreadable_is_not_empty(tmp_path: Path) -> None:
+    (tmp_path / "closed").mkdir(mode=0)
+    with pytest.raises(PermissionError):
+        where(Folder("state x", tmp_path))
+
+
+def test_absent_is_not_empty(tmp_path: Path) -> None:
+    for place in (Folder("state x", tmp_path / "no"), SqliteDatabase("database x", tmp_path / "no.db")):
+        with pytest.raises(FileNotFoundError):
+            where(place)
+
+
+def test_mail_is_decoded(tmp_path: Path) -> None:
+    message = EmailMessage()
+    message["From"] = f'"{TEXT}" <a@example.org>'
+    message.set_content("voir la pièce")
+    message.add_attachment(PACKED, maintype="application", subtype="gzip")
+    (tmp_path / "a.eml").write_bytes(bytes(message))
+    assert sorted(where(Folder("mail x", tmp_path))) == ["a.eml > application/gzip > gzip", "a.eml > header From"]
+
+
+def test_sqlite_with_its_journal(tmp_path: Path) -> None:
+    path = tmp_path / "odd # name?.db"
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("PRAGMA journal_mode = wal")
+        database.execute('CREATE TABLE "a b" (n INTEGER, v BLOB) ')
+        database.execute("INSERT INTO 'a b' VALUES (1, ?)", (PACKED,))
+        database.commit()
+        assert "table a b, column v, row 1 > gzip" in where(SqliteDatabase("database x", path))
+        assert f"{path.name} > table a b, column v, row 1 > gzip" in where(Folder("state x", tmp_path))
+
+
+@pytest.fixture
+def database(postgres: Postgres) -> Iterator[PostgresDatabase]:
+    place = PostgresDatabase("database x", postgres, postgres.databases[0])
+    place.run("CREATE SCHEMA vigie_traces")
+    yield place
+    place.run("DROP SCHEMA vigie_traces CASCADE")
+
+
+def quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+@pytest.mark.parametrize(
+    ("statements", "expected"),
+    [
+        (['CREATE TABLE vigie_traces."a b" ("c d" text)', f'INSERT INTO vigie_traces."a b" VALUES ({quoted(TEXT)})'], '"c d"'),
+        (
+            [
+                "CREATE TABLE vigie_traces.p (t text) PARTITION BY RANGE (t)",
+                "CREATE TABLE vigie_traces.p_all PARTITION OF vigie_traces.p DEFAULT",
+                f"INSERT INTO vigie_traces.p VALUES ({quoted(TEXT)})",
+            ],
+            "p_all",
+        ),
+        ([f"CREATE MATERIALIZED VIEW vigie_traces.v AS SELECT {quoted(TEXT)} AS t"], "vigie_traces.v"),
+        (
+            [
+                "CREATE TABLE vigie_traces.g (h text, b bytea GENERATED ALWAYS AS (decode(h, 'hex')) STORED)",
+                f"INSERT INTO vigie_traces.g VALUES ({quoted(PACKED.hex())})",
+            ],
+            "column b",
+        ),
+        ([f"CREATE TABLE vigie_traces.s AS SELECT ARRAY['\\x{PACKED.hex()}'::bytea] AS several"], "column several"),
+        (
+            [
+                r"CREATE TABLE vigie_traces.o AS SELECT '\xzz'::text",
+                f"CREATE TABLE vigie_traces.t AS SELECT {quoted(TEXT)} AS t",
+            ],
+            "t",
+        ),
+    ],
+)
+def test_postgres_tables(database: PostgresDatabase, statements: list[str], expected: str) -> None:
+    database.run(*statements)
+    assert any(expected in each for each in where(database))
+
+
+def test_postgres_large_object_across_pages(database: PostgresDatabase) -> None:
+    content = b"." * 2040 + TEXT.encode()
+    identifier = database.run(f"SELECT lo_from_bytea(0, '\\x{content.hex()}')").decode().strip()
+    try:
+        assert where(database) == [f"large object {identifier}"]
+    finally:
+        database.run(f"SELECT lo_unlink({identifier})")
+
+
+def test_postgres_that_refuses_is_told(postgres: Postgres) -> None:
+    with pytest.raises(OSError, match="psql on vigie_absent"):
+        where(PostgresDatabase("database x", postgres, "vigie_absent"))
+
+
+def test_planted_marks_are_found_and_taken_out(tmp_path: Path, postgres: Postgres) -> None:
+    for name in ("state", "mail"):
+        (tmp_path / name).mkdir()
+    with closing(sqlite3.connect(tmp_path / "a.db")) as database:
+        database.execute("CREATE TABLE t (v)")
+    before = sorted(tmp_path.rglob("*"))
+    pg = PostgresDatabase("database pg", postgres, postgres.databases[0])
+    folders = [Folder("state s", tmp_path / "state"), Folder("mail m", tmp_path / "mail")]
+    media = Folder("media m", tmp_path / "media", may_be_empty=True)
+    assert missed([*folders, media, SqliteDatabase("database a", tmp_path / "a.db"), pg]) == []
+    assert sorted(tmp_path.rglob("*")) == before
+    assert b"vigie-planted" not in pg.run("SELECT relname FROM pg_class")
