@@ -68,7 +68,9 @@ async def test_infected_file_is_not_delivered(cast: Cast, home: int) -> None:
         for person in (receiver, sender, receiver):
             answer = await files.scan(person.session, uri)
             verdict = answer.json()
-            assert verdict.get("clean") is False or verdict.get("reason") == "MCS_MEDIA_NOT_CLEAN", f"the scan says {answer}"
+            assert verdict.get("clean") is False or verdict.get("reason") == "MCS_MEDIA_NOT_CLEAN", (
+                f"the scan of an infected file says: {answer}"
+            )
             answer = await files.download(person.session, uri)
             refused(answer, "an infected file", "MCS_MEDIA_NOT_CLEAN")
             assert content[:20] not in answer.body, "bytes of an infected file came with the refusal"
@@ -85,7 +87,9 @@ async def test_infected_encrypted_file_is_not_delivered(cast: Cast, home: int) -
     ciphertext_start = None
     for body in ({"file": file}, await files.for_scanner(receiver.session, file)):
         answer = await files.scan_encrypted(receiver.session, body)
-        assert answer.json().get("clean") is False or answer.json().get("reason") == "MCS_MEDIA_NOT_CLEAN", f"{answer}"
+        assert answer.json().get("clean") is False or answer.json().get("reason") == "MCS_MEDIA_NOT_CLEAN", (
+            f"the scan of an infected encrypted file says: {answer}"
+        )
         answer = await files.download_encrypted(receiver.session, body)
         refused(answer, "an infected encrypted file", "MCS_MEDIA_NOT_CLEAN")
         ciphertext_start = answer.body
