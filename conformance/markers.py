@@ -7,17 +7,25 @@ from pathlib import Path
 
 from conformance.run import check_id
 
-__all__ = ["checks_by_rule"]
+__all__ = ["checks_by_rule", "rules_by_test"]
+
+
+def rules_by_test(folder: Path = Path(__file__).parent) -> dict[tuple[str, str], list[str]]:
+    """Give the rules of each test, by file and function name, in the order of the files."""
+    found = {}
+    for file in sorted(folder.glob("test_*.py")):
+        for node in ast.parse(file.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.AsyncFunctionDef | ast.FunctionDef) and (rules := _rules(node)):
+                found[file.name, node.name] = rules
+    return found
 
 
 def checks_by_rule(folder: Path = Path(__file__).parent) -> dict[str, list[str]]:
     """Give the checks of each rule, as the tests' markers name them."""
     found: dict[str, list[str]] = {}
-    for file in sorted(folder.glob("test_*.py")):
-        for node in ast.parse(file.read_text(encoding="utf-8")).body:
-            if isinstance(node, ast.AsyncFunctionDef | ast.FunctionDef):
-                for rule in _rules(node):
-                    found.setdefault(rule, []).append(check_id(rule, node.name))
+    for (_file, test), rules in rules_by_test(folder).items():
+        for rule in rules:
+            found.setdefault(rule, []).append(check_id(rule, test))
     return found
 
 

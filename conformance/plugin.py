@@ -21,6 +21,7 @@ import pytest_asyncio
 from conformance.cast import Cast
 from conformance.catalogue import UnknownRule, load
 from conformance.deploying import Deploying
+from conformance.markers import rules_by_test
 from conformance.outcome import status_of
 from conformance.recorder import Recorder
 from conformance.run import Run, check_id
@@ -122,6 +123,28 @@ class Suite:
         if left:
             config.hook.pytest_deselected(items=left)
             items[:] = kept
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Note what was chosen by name; where workers collect, the controller learns it from them."""
+        if self.workerinput is None and session.items:
+            self._choose([item.nodeid for item in session.items])
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, node: Any, ids: list[str]) -> None:
+        """Note what a worker of pytest-xdist collected."""
+        del node
+        self._choose(ids)
+
+    def _choose(self, nodes: list[str]) -> None:
+        """Judge only the rules of the chosen tests, where there was a choice by `-k`, file or test."""
+        here = Path(__file__).parent
+        whole = all(Path(argument).resolve() in (here, here.parent) for argument in self.config.args)
+        if whole and not self.config.getoption("keyword"):
+            return
+        rules = rules_by_test()
+        names = {(Path(node.split("::")[0]).name, node.split("::")[-1].split("[")[0]) for node in nodes}
+        self.run.selected = frozenset(rule for name in names for rule in rules.get(name, ()))
+        self.run.selection = " ".join([self.config.getoption("keyword") or "", *self.config.args]).strip()
 
     # Running
 

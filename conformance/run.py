@@ -57,10 +57,13 @@ class Run:
     _began: float = field(default_factory=time.monotonic)
     _started: datetime = field(default_factory=lambda: datetime.now(UTC))
 
+    selected: frozenset[str] | None = None
+
     @property
     def asked(self) -> list[Rule]:
-        """The rules that decide the outcome."""
-        return self.catalogue.select(self.rules, self.levels)
+        """The rules that decide the outcome: those asked for and, where tests were chosen by name, those they observe."""
+        asked = self.catalogue.select(self.rules, self.levels)
+        return asked if self.selected is None else [rule for rule in asked if rule.id in self.selected]
 
     def add(self, rules: Sequence[str], test: str, check: Check) -> None:
         """Take a test's result, as a check of every rule that it observes."""
@@ -76,6 +79,8 @@ class Run:
     def verdict(self) -> Verdict:
         """Judge."""
         asked = {rule.id for rule in self.asked}
+        if not asked:
+            self.incident("no check was chosen")
         told = DeploymentTold(kind=self.kind, name="")
         if self.deployment is not None:
             components = tuple(Component(name=each.name, version=each.version) for each in self.deployment.components)
@@ -84,7 +89,7 @@ class Run:
             rules=[self._judge(rule, rule.id in asked) for rule in self.catalogue],
             asked=Asked(
                 levels=tuple(self.levels) or tuple(Level),
-                rules=tuple(rule.id for rule in self.asked) if self.rules else (),
+                rules=tuple(rule.id for rule in self.asked) if self.rules or self.selected is not None else (),
                 selection=self.selection,
             ),
             deployment=told,

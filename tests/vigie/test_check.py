@@ -50,6 +50,20 @@ def test_rule_without_check_leaves_it_open(vigie: Vigie, warm: str, tmp_path: Pa
     assert (statuses["REG-4"], statuses["REG-2"]) == ("pass", "not-run")
 
 
+def test_choice_by_name_is_judged_on_what_was_chosen(warm: str, tmp_path: Path) -> None:
+    """`pytest conformance -k …` works by itself: its exit code speaks of the rules of the chosen checks, and says so."""
+    command = [sys.executable, "-m", "pytest", "conformance", "--deployment", warm, "--out", str(tmp_path), "-q"]
+    done = subprocess.run([*command, "-k", "wrong_key"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, told(done)
+    verdict = verdict_of(tmp_path)
+    statuses = {rule["id"]: rule["status"] for rule in verdict["rules"]}
+    assert (statuses["AV-3"], statuses["AV-1"]) == ("pass", "not-run")
+    assert verdict["asked"]["rules"] == ["AV-3"] and "wrong_key" in verdict["asked"]["selection"]
+
+    done = subprocess.run([*command, "-k", "no_such_test"], capture_output=True, text=True, check=False)
+    assert done.returncode not in (0, 1), told(done)
+
+
 def test_broken_deployment_does_not_hold(vigie: Vigie, tmp_path: Path) -> None:
     overlay = tmp_path / "weak.yaml"
     overlay.write_text("password_config: {policy: {enabled: false}}\n")
