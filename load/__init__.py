@@ -1,0 +1,1 @@
+"""What happens when many do it; nothing is there yet."""

@@ -9,12 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import hypothesis
 import pytest
 
 from fixtures.browser import ChromiumBrowser
 from fixtures.browser import chromium as find_chromium
 from fixtures.deployment import Deployment, Postgres
 from fixtures.deployment import Homeserver as Described
+
+# How long an example takes says nothing on a machine that is busy with a deployment.
+hypothesis.settings.register_profile("vigie", deadline=None)
+hypothesis.settings.load_profile("vigie")
 
 
 @dataclass(frozen=True)
