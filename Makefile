@@ -25,7 +25,8 @@ lint: setup
 	.venv/bin/lint-imports
 
 test: lint
-	.venv/bin/pytest tests
+	@mkdir -p .vigie/tmp
+	PYTEST_DEBUG_TEMPROOT=$(CURDIR)/.vigie/tmp .venv/bin/pytest tests
 	.venv/bin/vigie check --level must,should
 
 # The environment and what tools leave in the checkout; a deployment that still runs is ended first.
