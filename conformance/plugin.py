@@ -93,6 +93,7 @@ class Suite:
         )
         self.population = Population(str(self.seed), f"{self.worker}/{secrets.token_hex(4)}")
         self.failure = ""
+        self.expected: set[str] = set()
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
@@ -137,13 +138,14 @@ class Suite:
 
     def _choose(self, nodes: list[str]) -> None:
         """Judge only the rules of the chosen tests, where there was a choice by `-k`, file or test."""
+        rules = rules_by_test()
+        names = {node: (Path(node.split("::")[0]).name, node.split("::")[-1].split("[")[0]) for node in nodes}
+        self.expected = {node for node, name in names.items() if name in rules}
         here = Path(__file__).parent
         whole = all(Path(argument).resolve() in (here, here.parent) for argument in self.config.args)
         if whole and not self.config.getoption("keyword"):
             return
-        rules = rules_by_test()
-        names = {(Path(node.split("::")[0]).name, node.split("::")[-1].split("[")[0]) for node in nodes}
-        self.run.selected = frozenset(rule for name in names for rule in rules.get(name, ()))
+        self.run.selected = frozenset(rule for name in names.values() for rule in rules.get(name, ()))
         self.run.selection = " ".join([self.config.getoption("keyword") or "", *self.config.args]).strip()
 
     # Running
@@ -201,7 +203,13 @@ class Suite:
         """Take a result; workers leave that to the controller."""
         told = getattr(report, "vigie", None)
         if told is not None and self.workerinput is None:
+            self.expected.discard(report.nodeid)
             self.run.add(told["rules"], told["test"], Check.model_validate(told["check"]))
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Note a file whose checks could not even be read: its rules must not pass on what other files hold."""
+        if report.failed and self.workerinput is None:
+            self.run.incident(f"{report.nodeid} could not be collected")
 
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         """Write the verdict, end the deployment, and exit by the outcome."""
@@ -224,6 +232,10 @@ class Suite:
     def _finish(self, session: pytest.Session, exitstatus: int) -> None:
         for gone in self.deploying.dead():
             self.run.incident(f"{gone} died during the run")
+        if self.expected:
+            # A worker that crashed takes its check with it, and the rule's other checks would pass alone.
+            some = ", ".join(sorted(node.split("::")[-1] for node in self.expected)[:3])
+            self.run.incident(f"{len(self.expected)} checks were chosen and gave no result, among them {some}")
         if exitstatus == pytest.ExitCode.INTERRUPTED:
             self.run.incident("the run was interrupted")
         if exitstatus == pytest.ExitCode.INTERNAL_ERROR:

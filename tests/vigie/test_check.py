@@ -64,6 +64,20 @@ def test_choice_by_name_is_judged_on_what_was_chosen(warm: str, tmp_path: Path) 
     assert done.returncode not in (0, 1), told(done)
 
 
+def test_check_that_vanishes_with_its_worker_is_never_green(warm: str, tmp_path: Path) -> None:
+    """A worker dies in one of a rule's checks; the others pass, and still nobody can tell."""
+    crash = "if item.name == 'test_agent_registers_by_mail[1]':\n        os._exit(9)"
+    (tmp_path / "crashing.py").write_text(f"import os\n\ndef pytest_runtest_call(item):\n    {crash}\n")
+    command = [sys.executable, "-m", "pytest", "conformance", "-p", "crashing", "--deployment", warm, "--rule", "REG-1"]
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(
+        [*command, "-n", "2", "--out", str(tmp_path / "run")], env=environment, capture_output=True, text=True, check=False
+    )
+    verdict = verdict_of(tmp_path / "run")
+    assert (done.returncode, verdict["outcome"]) == (3, "cannot-tell"), told(done)
+    assert "gave no result" in verdict["doubt"] and "agent_registers_by_mail" in verdict["doubt"]
+
+
 def test_broken_deployment_does_not_hold(vigie: Vigie, tmp_path: Path) -> None:
     overlay = tmp_path / "weak.yaml"
     overlay.write_text("password_config: {policy: {enabled: false}}\n")
