@@ -19,6 +19,7 @@ from conformance.deploying import read_overlays
 from conformance.markers import checks_by_rule
 from conformance.plugin import Suite
 from conformance.rules_listing import render_rules
+from conformance.visiting import announcement
 from fixtures import embedded
 from fixtures.deployment import Deployment
 from fixtures.embedded import Embedded
@@ -131,6 +132,7 @@ class _Shown:
         assert isinstance(suite, Suite)
         self.suite = suite
         suite.run.on_result = self.checks.result
+        suite.tell = lambda line: self.console.print(Text(line), soft_wrap=True)
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Learn how many checks there are, where this process collects them."""
@@ -172,7 +174,10 @@ def _deployment(options: Namespace, console: Console, standing: ExitStack) -> Pa
     if options.deployment == "containers":
         raise WrongUse("--deployment containers: not there yet; use embedded or a deployment's TOML file")
     if options.deployment != "embedded":
-        ensure_answers(Deployment.read(Path(options.deployment)))
+        named = Deployment.read(Path(options.deployment))
+        ensure_answers(named)
+        for line in announcement(named):
+            console.print(line, highlight=False, markup=False, soft_wrap=True)
         return Path(options.deployment).resolve()
     with StartProgress(console) as shown:
         own = Embedded.start(_plan(options), progress=shown.progress, announce=shown.announce)
