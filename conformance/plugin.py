@@ -59,6 +59,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Register the marker, and check what was asked before anything starts."""
     config.addinivalue_line("markers", "rule(*ids): the rules of the charter that a check observes")
     config.addinivalue_line("markers", "needs(*abilities): what a deployment must allow: load, hostile, faults")
+    config.addinivalue_line("markers", "unpaced: looks at the server's own limits, so the harness keeps no rate (hostile)")
     logging.getLogger("nio").setLevel(logging.CRITICAL)
     try:
         levels = [Level(each.strip()) for each in config.getoption("--level").split(",") if each.strip()]
@@ -319,10 +320,11 @@ def deployment(pytestconfig: pytest.Config) -> Deployment:
 def _allowed(request: pytest.FixtureRequest) -> None:
     """Hold a check to what it declares; what the deployment does not allow leaves it untestable."""
     declared = [str(each) for marker in request.node.iter_markers("needs") for each in marker.args]
+    declared += ["hostile"] if request.node.get_closest_marker("unpaced") else []
     if declared and (missing := lacking(request.getfixturevalue("deployment"), declared)):
         raise untestable(allowing(missing))
     if AsyncTransport.guard is not None:
-        AsyncTransport.guard.declared = frozenset(declared)
+        AsyncTransport.guard.steps_back = request.node.get_closest_marker("unpaced") is not None
 
 
 @pytest_asyncio.fixture(name="cast")

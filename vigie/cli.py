@@ -1,4 +1,7 @@
-"""``vigie``: rules, up, down, check, report. Exit codes: 0 holds, 1 does not hold, 3 cannot tell, 4 not set up or misused."""
+"""``vigie``: rules, up, down, check, doctor, sweep, report.
+
+Exit codes: 0 holds, 1 does not hold, 3 cannot tell, 4 not set up or misused.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ from conformance.catalogue import CatalogueError
 from fixtures.errors import FixtureError
 from reports.files import ReportError
 from reports.verdict import Level
-from vigie import commands, sweep
+from vigie import commands, doctor, sweep
 
 __all__ = ["NOT_SET_UP", "main"]
 
@@ -73,6 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_plan(check)
     check.set_defaults(run=commands.check)
 
+    doctor.add_to(commands_)
     sweep.add_to(commands_)
 
     report = commands_.add_parser("report", help="make page, JUnit XML and summary again from a run's verdict.json")
