@@ -37,6 +37,7 @@ class Cast:
     transport: AsyncTransport
     population: Population
     recorder: Recorder
+    registration: str = "link"
 
     @property
     def mailbox(self) -> Mailbox:

@@ -18,6 +18,7 @@ from typing import Any, cast
 import pytest
 import pytest_asyncio
 
+from conformance import profiles
 from conformance.cast import Cast
 from conformance.catalogue import UnknownRule, load
 from conformance.deploying import Deploying
@@ -52,6 +53,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--overlay", action="append", default=[], metavar="HOMESERVER=FILE", help="YAML laid over its configuration"
     )
+    group.addoption("--profile", default=profiles.DEFAULT, help=f"{', '.join(profiles.names())}: which deviations are accepted")
     group.addoption("--run-seed", default="", help="seed of the people; told in the verdict")
 
 
@@ -69,6 +71,10 @@ def pytest_configure(config: pytest.Config) -> None:
         load().select(config.getoption("--rule"), levels)
     except UnknownRule as error:
         raise pytest.UsageError(f"--rule: {error}") from None
+    try:
+        profiles.read(config.getoption("--profile"), load())
+    except profiles.ProfileError as error:
+        raise pytest.UsageError(f"--profile: {error}") from None
     workerinput = getattr(config, "workerinput", None)
     config.pluginmanager.register(Suite(config, levels, workerinput), "vigie-suite")
 
@@ -92,6 +98,7 @@ class Suite:
             out=self.out,
             rules=config.getoption("--rule"),
             levels=levels,
+            profile=profiles.read(config.getoption("--profile"), self.catalogue),
             selection=config.getoption("keyword", "") or "",
             seed=self.seed,
             command=shlex.join(["pytest", *config.invocation_params.args]),
@@ -334,7 +341,7 @@ async def _cast(request: pytest.FixtureRequest, deployment: Deployment) -> Async
     recorder = request.node.stash.get(RECORDER, None) or Recorder("own/test", "own", "")
     recorder.watch(deployment)
     transport = AsyncTransport(deployment.ca, (recorder.exchange,))
-    yield Cast(deployment, transport, suite.population, recorder)
+    yield Cast(deployment, transport, suite.population, recorder, suite.run.profile.registration)
     await transport.close()
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from conformance import profiles
 from conformance.catalogue import CatalogueError
 from fixtures.errors import FixtureError
 from reports.files import ReportError
@@ -70,6 +71,7 @@ def _parser() -> argparse.ArgumentParser:
         "--level", type=_levels, default="", help="levels to judge, by commas: must,should,derived; all by default"
     )
     check.add_argument("--out", type=Path, help="folder for verdict and evidence")
+    check.add_argument("--profile", choices=profiles.names(), default=profiles.DEFAULT, help="which deviations are accepted")
     check.add_argument("--seed", type=int, help="seed of the people and of the order")
     check.add_argument("--workers", type=int, default=4, help="checks side by side (default 4); 1 runs them one by one")
     check.add_argument("-k", dest="keyword", default="", help="only checks whose names match, as in pytest")
