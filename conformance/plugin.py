@@ -134,7 +134,6 @@ class Suite:
         """End the visit; whatever stays there keeps the run from being green."""
         visit, self.visit = self.visit, None
         if visit is not None and self.workerinput is None and (stays := visit.end(self.tell)):
-            self.tell(stays)
             self.run.incident(stays)
 
     # Choosing
