@@ -9,13 +9,13 @@ from typing import Any
 import yaml
 
 from fixtures.deployment import Deployment
-from fixtures.embedded import Embedded
-from fixtures.errors import DeploymentError, FixtureError
-from fixtures.journal import Journal
+from fixtures.embedded import Embedded, dead
+from fixtures.errors import DeploymentError
+from fixtures.images import Images
 from fixtures.preflight import ensure_answers
 from fixtures.stack import Plan
 
-__all__ = ["Deploying", "read_overlays"]
+__all__ = ["Deploying", "read_images", "read_overlays"]
 
 
 def read_overlays(arguments: list[str]) -> dict[str, dict[str, Any]]:
@@ -37,6 +37,11 @@ def read_overlays(arguments: list[str]) -> dict[str, dict[str, Any]]:
     return overlays
 
 
+def read_images(path: Path | str | None) -> Images:
+    """Read which images replace ours, if a file says so; raises `DeploymentError`."""
+    return Images.read(Path(path)) if path else Images()
+
+
 class Deploying:
     """Holds the deployment of a run, for one process of it."""
 
@@ -46,6 +51,7 @@ class Deploying:
         self._asked: str = told or config.getoption("--deployment")
         self._database: str = config.getoption("--database")
         self._overlays: list[str] = config.getoption("--overlay")
+        self._images: str = config.getoption("--images")
         self._own: Embedded | None = None
         self.deployment: Deployment | None = None
         self.progress: Callable[[str, str], None] = lambda _name, _state: None
@@ -54,14 +60,13 @@ class Deploying:
     def get(self) -> Deployment:
         """Give the deployment, starting it at the first call; raises `FixtureError`."""
         if self.deployment is None:
-            if self._asked == "embedded":
+            if self._asked in ("embedded", "containers"):
                 overlays = read_overlays(self._overlays)
                 database = "sqlite" if self._database == "sqlite" else "postgresql"
                 plan = Plan(database=database, overlays=overlays)  # type: ignore[arg-type]
-                self._own = Embedded.start(plan, progress=self.progress, announce=self.announce)
+                images = read_images(self._images) if self._asked == "containers" else None
+                self._own = Embedded.start(plan, images=images, progress=self.progress, announce=self.announce)
                 self.deployment = self._own.deployment
-            elif self._asked == "containers":
-                raise FixtureError("--deployment containers: not there yet; use embedded or a TOML file")
             else:
                 found = Deployment.read(Path(self._asked))
                 if not self._told:
@@ -78,7 +83,7 @@ class Deploying:
         """Name the services of this machine that ended by themselves, as far as their pids are known."""
         if self.deployment is None or self.deployment.storage is None or self.deployment.storage.processes is None:
             return []
-        return Journal(self.deployment.storage.processes).dead()
+        return dead(self.deployment.storage.processes)
 
     def stop(self) -> None:
         """End the deployment if it is the run's own."""

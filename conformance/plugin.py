@@ -41,7 +41,7 @@ SETUP_FAILED = 4
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the suite's options."""
     group = parser.getgroup("vigie", "Tchap conformance")
-    group.addoption("--deployment", default="embedded", help="embedded, or a deployment's TOML file")
+    group.addoption("--deployment", default="embedded", help="embedded, containers, or a deployment's TOML file")
     group.addoption("--rule", action="append", default=[], help="a rule's id, a chapter or a pattern; may be repeated")
     group.addoption("--level", default="", help="levels to judge, by commas: must,should,derived")
     group.addoption("--out", default="", help="folder for verdict and evidence; reports/runs/<time> by default")
@@ -49,6 +49,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--overlay", action="append", default=[], metavar="HOMESERVER=FILE", help="YAML laid over its configuration"
     )
+    group.addoption("--images", default="", metavar="FILE", help="TOML of images to use for --deployment containers")
     group.addoption("--run-seed", default="", help="seed of the people; told in the verdict")
 
 
@@ -295,7 +296,7 @@ async def _cast(request: pytest.FixtureRequest, deployment: Deployment) -> Async
     suite = cast(Suite, request.config.pluginmanager.getplugin("vigie-suite"))
     recorder = request.node.stash.get(RECORDER, None) or Recorder("own/test", "own", "")
     recorder.watch(deployment)
-    transport = AsyncTransport(deployment.ca, (recorder.exchange,))
+    transport = AsyncTransport(deployment.ca, (recorder.exchange,), deployment.origins())
     yield Cast(deployment, transport, suite.population, recorder)
     await transport.close()
 

@@ -15,7 +15,7 @@ from rich.text import Text
 
 import conformance
 from conformance.catalogue import Catalogue, Rule, UnknownRule, load
-from conformance.deploying import read_overlays
+from conformance.deploying import read_images, read_overlays
 from conformance.markers import checks_by_rule
 from conformance.plugin import Suite
 from conformance.rules_listing import render_rules
@@ -67,6 +67,7 @@ def up(options: Namespace, console: Console) -> int:
             name=options.name,
             bound=options.foreground,
             base_port=options.ports,
+            images=read_images(options.images) if options.containers else None,
             progress=shown.progress,
             announce=shown.announce,
         )
@@ -169,13 +170,12 @@ def check(options: Namespace, console: Console) -> int:
 
 def _deployment(options: Namespace, console: Console, standing: ExitStack) -> Path:
     """Give the TOML of the deployment to check: one of its own, started for as long as the run lasts, or the one named."""
-    if options.deployment == "containers":
-        raise WrongUse("--deployment containers: not there yet; use embedded or a deployment's TOML file")
-    if options.deployment != "embedded":
+    if options.deployment not in ("embedded", "containers"):
         ensure_answers(Deployment.read(Path(options.deployment)))
         return Path(options.deployment).resolve()
+    images = read_images(options.images) if options.deployment == "containers" else None
     with StartProgress(console) as shown:
-        own = Embedded.start(_plan(options), progress=shown.progress, announce=shown.announce)
+        own = Embedded.start(_plan(options), images=images, progress=shown.progress, announce=shown.announce)
     return standing.enter_context(own).toml
 
 
