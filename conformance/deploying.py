@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,10 @@ class Deploying:
         self._overlays: list[str] = config.getoption("--overlay")
         self._own: Embedded | None = None
         self.deployment: Deployment | None = None
+        self.shared = (
+            config.getoption("--breakable") or ("own" if config.getoption("--deployment") == "embedded" else "same")
+        ) == "same"
+        self._second: Deployment | None = None
         self.progress: Callable[[str, str], None] = lambda _name, _state: None
         self.announce: Callable[[list[str]], None] = lambda _names: None
 
@@ -55,10 +60,7 @@ class Deploying:
         """Give the deployment, starting it at the first call; raises `FixtureError`."""
         if self.deployment is None:
             if self._asked == "embedded":
-                overlays = read_overlays(self._overlays)
-                database = "sqlite" if self._database == "sqlite" else "postgresql"
-                plan = Plan(database=database, overlays=overlays)  # type: ignore[arg-type]
-                self._own = Embedded.start(plan, progress=self.progress, announce=self.announce)
+                self._own = Embedded.start(self._plan(), progress=self.progress, announce=self.announce)
                 self.deployment = self._own.deployment
             elif self._asked == "containers":
                 raise FixtureError("--deployment containers: not there yet; use embedded or a TOML file")
@@ -69,6 +71,21 @@ class Deploying:
                 self.deployment = found
         return self.deployment
 
+    def _plan(self, *, durable: bool = False) -> Plan:
+        database = "sqlite" if self._database == "sqlite" else "postgresql"
+        return Plan(database=database, durable=durable, overlays=read_overlays(self._overlays))  # type: ignore[arg-type]
+
+    @contextlib.contextmanager
+    def breakable(self) -> Iterator[Deployment]:
+        """Give the deployment whose parts may be broken: a second one like the run's own, or the one that was named."""
+        if self.shared:
+            yield self.get()
+            return
+        with Embedded.start(self._plan(durable=True)) as second:
+            self._second = second.deployment
+            yield second.deployment
+        self._second = None
+
     def toml(self) -> Path:
         """Give the deployment's TOML, starting it first where that is needed."""
         self.get()
@@ -76,9 +93,9 @@ class Deploying:
 
     def dead(self) -> list[str]:
         """Name the services of this machine that ended by themselves, as far as their pids are known."""
-        if self.deployment is None or self.deployment.storage is None or self.deployment.storage.processes is None:
-            return []
-        return Journal(self.deployment.storage.processes).dead()
+        stores = [each.storage for each in (self.deployment, self._second) if each is not None]
+        folders = [storage.processes for storage in stores if storage is not None and storage.processes is not None]
+        return [name for folder in folders for name in Journal(folder).dead()]
 
     def stop(self) -> None:
         """End the deployment if it is the run's own."""
