@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,10 @@ class Deploying:
         self._images: str = config.getoption("--images")
         self._own: Embedded | None = None
         self.deployment: Deployment | None = None
+        self.shared = (
+            config.getoption("--breakable") or ("own" if config.getoption("--deployment") == "embedded" else "same")
+        ) == "same"
+        self._second: Deployment | None = None
         self.progress: Callable[[str, str], None] = lambda _name, _state: None
         self.announce: Callable[[list[str]], None] = lambda _names: None
 
@@ -61,11 +66,8 @@ class Deploying:
         """Give the deployment, starting it at the first call; raises `FixtureError`."""
         if self.deployment is None:
             if self._asked in ("embedded", "containers"):
-                overlays = read_overlays(self._overlays)
-                database = "sqlite" if self._database == "sqlite" else "postgresql"
-                plan = Plan(database=database, overlays=overlays)  # type: ignore[arg-type]
                 images = read_images(self._images) if self._asked == "containers" else None
-                self._own = Embedded.start(plan, images=images, progress=self.progress, announce=self.announce)
+                self._own = Embedded.start(self._plan(), images=images, progress=self.progress, announce=self.announce)
                 self.deployment = self._own.deployment
             else:
                 found = Deployment.read(Path(self._asked))
@@ -74,6 +76,21 @@ class Deploying:
                 self.deployment = found
         return self.deployment
 
+    def _plan(self, *, durable: bool = False) -> Plan:
+        database = "sqlite" if self._database == "sqlite" else "postgresql"
+        return Plan(database=database, durable=durable, overlays=read_overlays(self._overlays))  # type: ignore[arg-type]
+
+    @contextlib.contextmanager
+    def breakable(self) -> Iterator[Deployment]:
+        """Give the deployment whose parts may be broken: a second one like the run's own, or the one that was named."""
+        if self.shared:
+            yield self.get()
+            return
+        with Embedded.start(self._plan(durable=True)) as second:
+            self._second = second.deployment
+            yield second.deployment
+        self._second = None
+
     def toml(self) -> Path:
         """Give the deployment's TOML, starting it first where that is needed."""
         self.get()
@@ -81,9 +98,9 @@ class Deploying:
 
     def dead(self) -> list[str]:
         """Name the services of this machine that ended by themselves, as far as their pids are known."""
-        if self.deployment is None or self.deployment.storage is None or self.deployment.storage.processes is None:
-            return []
-        return dead(self.deployment.storage.processes)
+        stores = [each.storage for each in (self.deployment, self._second) if each is not None]
+        folders = [storage.processes for storage in stores if storage is not None and storage.processes is not None]
+        return [name for folder in folders for name in dead(folder)]
 
     def stop(self) -> None:
         """End the deployment if it is the run's own."""

@@ -6,6 +6,7 @@ With pytest-xdist the controller starts the deployment and judges; workers run c
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import secrets
 import shlex
@@ -18,9 +19,11 @@ from typing import Any, cast
 import pytest
 import pytest_asyncio
 
+from conformance.breaking import breakable, folder_of, fragile
 from conformance.cast import Cast
 from conformance.catalogue import UnknownRule, load
 from conformance.deploying import Deploying
+from conformance.exclusion import beside_others
 from conformance.markers import rules_by_test
 from conformance.outcome import status_of
 from conformance.recorder import Recorder
@@ -50,6 +53,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--overlay", action="append", default=[], metavar="HOMESERVER=FILE", help="YAML laid over its configuration"
     )
     group.addoption("--images", default="", metavar="FILE", help="TOML of images to use for --deployment containers")
+    group.addoption(
+        "--breakable", default="", choices=("", "own", "same"), help="checks that break parts: in a deployment of their own?"
+    )
     group.addoption("--run-seed", default="", help="seed of the people; told in the verdict")
 
 
@@ -140,7 +146,7 @@ class Suite:
     def _choose(self, nodes: list[str]) -> None:
         """Judge only the rules of the chosen tests, where there was a choice by `-k`, file or test."""
         rules = rules_by_test()
-        names = {node: (Path(node.split("::")[0]).name, node.split("::")[-1].split("[")[0]) for node in nodes}
+        names = {node: (Path(node.split("::")[0]).name, node.split("::")[-1].split("[")[0].split("@")[0]) for node in nodes}
         self.expected = {node for node, name in names.items() if name in rules}
         here = Path(__file__).parent
         whole = all(Path(argument).resolve() in (here, here.parent) for argument in self.config.args)
@@ -176,6 +182,10 @@ class Suite:
             check = self._judge(item)
             report.__dict__["vigie"] = {"rules": rules, "test": item.name, "check": check.model_dump(mode="json")}
         return report
+
+    def recorder_of(self, item: pytest.Item) -> Recorder:
+        """Give the recorder of a check; a test of the project itself gets one whose evidence nobody keeps."""
+        return item.stash.get(RECORDER, None) or Recorder("own/test", "own", "")
 
     def _judge(self, item: pytest.Item) -> Check:
         recorder, error = item.stash[RECORDER], item.stash[ERROR]
@@ -294,11 +304,13 @@ def deployment(pytestconfig: pytest.Config) -> Deployment:
 async def _cast(request: pytest.FixtureRequest, deployment: Deployment) -> AsyncIterator[Cast]:
     """Give the people of one check."""
     suite = cast(Suite, request.config.pluginmanager.getplugin("vigie-suite"))
-    recorder = request.node.stash.get(RECORDER, None) or Recorder("own/test", "own", "")
-    recorder.watch(deployment)
-    transport = AsyncTransport(deployment.ca, (recorder.exchange,), deployment.origins())
-    yield Cast(deployment, transport, suite.population, recorder)
-    await transport.close()
+    recorder = suite.recorder_of(request.node)
+    folder = folder_of(deployment) if suite.deploying.shared else None
+    with beside_others(folder) if folder is not None else contextlib.nullcontext():
+        recorder.watch(deployment)
+        transport = AsyncTransport(deployment.ca, (recorder.exchange,), deployment.origins())
+        yield Cast(deployment, transport, suite.population, recorder)
+        await transport.close()
 
 
-__all__ = ["Suite", "deployment"]
+__all__ = ["Suite", "breakable", "deployment", "fragile"]

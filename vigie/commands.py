@@ -156,13 +156,16 @@ def check(options: Namespace, console: Console) -> int:
         arguments = [str(Path(conformance.__file__).parent), "--rootdir", str(PROJECT), "-c", str(PROJECT / "pyproject.toml")]
         arguments += ["--deployment", str(toml), "--level", options.level]
         arguments += [word for rule in options.rule for word in ("--rule", rule)]
+        if options.deployment == "embedded":
+            arguments += ["--breakable", "own", "--database", options.database]
+            arguments += [word for overlay in options.overlay for word in ("--overlay", overlay)]
         if options.out:
             arguments += ["--out", str(options.out.resolve())]
         if options.seed is not None:
             arguments += ["--run-seed", str(options.seed), f"--randomly-seed={options.seed}"]
         if options.keyword:
             arguments += ["-k", options.keyword]
-        arguments += ["-n", str(options.workers), "--dist", "worksteal"] if options.workers > 1 else []
+        arguments += ["-n", str(options.workers), "--dist", "loadgroup"] if options.workers > 1 else []
         # pytest captures what is written to standard output: the progress goes to a copy of it, made before.
         with os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1) as out:
             return _run(console, _Shown(Console(file=out, soft_wrap=True)), arguments)
