@@ -11,7 +11,7 @@ import logging
 import secrets
 import shlex
 import traceback
-from collections.abc import AsyncIterator, Generator
+from collections.abc import AsyncIterator, Callable, Generator
 from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
@@ -24,11 +24,14 @@ from conformance.cast import Cast
 from conformance.catalogue import UnknownRule, load
 from conformance.deploying import Deploying
 from conformance.exclusion import beside_others
+from conformance.guard import allowing
 from conformance.markers import rules_by_test
-from conformance.outcome import status_of
+from conformance.outcome import status_of, untestable
 from conformance.recorder import Recorder
 from conformance.run import Run, check_id
 from conformance.transport import AsyncTransport
+from conformance.visiting import Visit
+from fixtures.allowance import lacking
 from fixtures.deployment import Deployment
 from fixtures.errors import FixtureError
 from fixtures.population import Population
@@ -62,6 +65,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Register the marker, and check what was asked before anything starts."""
     config.addinivalue_line("markers", "rule(*ids): the rules of the charter that a check observes")
+    config.addinivalue_line("markers", "needs(*abilities): what a deployment must allow: load, hostile, faults")
     logging.getLogger("nio").setLevel(logging.CRITICAL)
     try:
         levels = [Level(each.strip()) for each in config.getoption("--level").split(",") if each.strip()]
@@ -101,6 +105,8 @@ class Suite:
         self.population = Population(str(self.seed), f"{self.worker}/{secrets.token_hex(4)}")
         self.failure = ""
         self.expected: set[str] = set()
+        self.visit: Visit | None = None
+        self.tell: Callable[[str], None] = lambda _line: None
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
@@ -110,8 +116,25 @@ class Suite:
         except FixtureError as error:
             self.failure = str(error)
             pytest.exit(f"vigie: {error}", returncode=SETUP_FAILED)
+        self.arrive(self.deploying.get())
+        node.workerinput["vigie_journal"] = str(self.visit.made.path) if self.visit else ""
         node.workerinput["vigie_out"] = str(self.out)
         node.workerinput["vigie_seed"] = str(self.seed)
+
+    def arrive(self, deployment: Deployment) -> None:
+        """Begin the visit to a deployment that is somebody else's, once."""
+        if self.visit is None:
+            told = self.workerinput or {}
+            journal = Path(told["vigie_journal"]) if told.get("vigie_journal") else None
+            self.visit = Visit.begin(deployment, int(told.get("workercount", 1)), journal)
+            self.population.mark = self.visit.mark if self.visit else ""
+
+    def depart(self) -> None:
+        """End the visit; whatever stays there keeps the run from being green."""
+        visit, self.visit = self.visit, None
+        if visit is not None and self.workerinput is None and (stays := visit.end(self.tell)):
+            self.tell(stays)
+            self.run.incident(stays)
 
     # Choosing
 
@@ -229,6 +252,7 @@ class Suite:
         if session.config.getoption("collectonly"):
             return
         try:
+            self.depart()
             # Tests of the project itself have no rules: pytest's own exit code is theirs.
             if not self.failure and (self.run.results or self._asked_here(session)):
                 self._finish(session, exitstatus)
@@ -294,10 +318,22 @@ def deployment(pytestconfig: pytest.Config) -> Deployment:
     """Give the deployment under test; a failure to start ends the run with exit code 4."""
     suite = cast(Suite, pytestconfig.pluginmanager.getplugin("vigie-suite"))
     try:
-        return suite.deploying.get()
+        found = suite.deploying.get()
     except FixtureError as error:
         suite.failure = str(error)
         pytest.exit(f"vigie: {error}", returncode=SETUP_FAILED)
+    suite.arrive(found)
+    return found
+
+
+@pytest.fixture(autouse=True)
+def _allowed(request: pytest.FixtureRequest) -> None:
+    """Hold a check to what it declares; what the deployment does not allow leaves it untestable."""
+    declared = [str(each) for marker in request.node.iter_markers("needs") for each in marker.args]
+    if declared and (missing := lacking(request.getfixturevalue("deployment"), declared)):
+        raise untestable(allowing(missing))
+    if AsyncTransport.guard is not None:
+        AsyncTransport.guard.declared = frozenset(declared)
 
 
 @pytest_asyncio.fixture(name="cast")

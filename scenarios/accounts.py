@@ -23,6 +23,7 @@ __all__ = [
     "admit",
     "ask_for_validation",
     "change_password",
+    "deactivate",
     "follow_link",
     "link_of",
     "log_in",
@@ -156,3 +157,14 @@ async def change_password(session: Session, old: str, new: str, *, log_out_other
     identifier = {"type": "m.id.user", "user": session.user_id}
     auth = {"type": "m.login.password", "identifier": identifier, "password": old, "session": first.json()["session"]}
     return await session.post("/account/password", {**body, "auth": auth})
+
+
+async def deactivate(session: Session, password: str) -> Response:
+    """Give one's account up, and have what is kept about it erased, confirming by the password."""
+    body: dict[str, Any] = {"erase": True}
+    first = await session.post("/account/deactivate", body)
+    if first.status != 401 or "session" not in first.json():
+        return first
+    identifier = {"type": "m.id.user", "user": session.user_id}
+    auth = {"type": "m.login.password", "identifier": identifier, "password": password, "session": first.json()["session"]}
+    return await session.post("/account/deactivate", {**body, "auth": auth})

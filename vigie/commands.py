@@ -19,6 +19,7 @@ from conformance.deploying import read_images, read_overlays
 from conformance.markers import checks_by_rule
 from conformance.plugin import Suite
 from conformance.rules_listing import render_rules
+from conformance.visiting import announcement
 from fixtures import embedded
 from fixtures.deployment import Deployment
 from fixtures.embedded import Embedded
@@ -132,6 +133,7 @@ class _Shown:
         assert isinstance(suite, Suite)
         self.suite = suite
         suite.run.on_result = self.checks.result
+        suite.tell = lambda line: self.console.print(Text(line), soft_wrap=True)
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Learn how many checks there are, where this process collects them."""
@@ -174,7 +176,10 @@ def check(options: Namespace, console: Console) -> int:
 def _deployment(options: Namespace, console: Console, standing: ExitStack) -> Path:
     """Give the TOML of the deployment to check: one of its own, started for as long as the run lasts, or the one named."""
     if options.deployment not in ("embedded", "containers"):
-        ensure_answers(Deployment.read(Path(options.deployment)))
+        named = Deployment.read(Path(options.deployment))
+        ensure_answers(named)
+        for line in announcement(named):
+            console.print(line, highlight=False, markup=False, soft_wrap=True)
         return Path(options.deployment).resolve()
     images = read_images(options.images) if options.deployment == "containers" else None
     with StartProgress(console) as shown:
