@@ -52,7 +52,7 @@ class _Outbound:
     made: float
     prefix: bytes
     used: int = 0
-    stale: bool = True
+    version: int = -1
     shared: set[DeviceKeys] = field(default_factory=set)
 
 
@@ -156,12 +156,7 @@ class CrowdMachine:
         changed = {user for user in users if self._known.pop(user, None) is not None}
         if changed:
             for outbound in self._outbound.values():
-                outbound.stale = True
-
-    def members_changed(self, room_id: str) -> None:
-        """Take it that others are in the room now."""
-        if room_id in self._outbound:
-            self._outbound[room_id].stale = True
+                outbound.version = -1
 
     async def _query(self, users: Iterable[str]) -> None:
         wanted: dict[str, list[str]] = {user: [] for user in users if user not in self._known}
@@ -192,15 +187,15 @@ class CrowdMachine:
     # Sending.
 
     async def encrypt(
-        self, room_id: str, audience: Callable[[], Iterable[str]], kind: str, content: Mapping[str, Any]
+        self, room_id: str, version: int, audience: Callable[[], Iterable[str]], kind: str, content: Mapping[str, Any]
     ) -> bytes:
-        """Encrypt an event's content for every device of the audience, which is asked for when it may have changed."""
+        """Encrypt an event's content for every device of the audience, which is asked for when its `version` is another."""
         outbound = self._outbound.get(room_id)
         used_up = outbound is not None and (
             outbound.used >= self.rotation or time.monotonic() - outbound.made > ROTATION_SECONDS
         )
-        if outbound is None or outbound.stale or used_up:
-            outbound = await self._share(room_id, sorted(set(audience())), None if used_up else outbound)
+        if outbound is None or outbound.version != version or used_up:
+            outbound = await self._share(room_id, version, sorted(set(audience())), None if used_up else outbound)
         outbound.used += 1
         inner = to_json({"type": kind, "content": content, "room_id": room_id})
         return b'%s%s"}' % (outbound.prefix, outbound.session.encrypt(inner).to_base64().encode())
@@ -213,7 +208,7 @@ class CrowdMachine:
         )
         return _Outbound(session, time.monotonic(), prefix.encode())
 
-    async def _share(self, room_id: str, people: Sequence[str], current: _Outbound | None) -> _Outbound:
+    async def _share(self, room_id: str, version: int, people: Sequence[str], current: _Outbound | None) -> _Outbound:
         """Give a room key that all of these people's devices have, and nobody else: who left gets no newer ones."""
         await self._query(people)
         own = (self._session.user_id, self._session.device_id)
@@ -221,20 +216,26 @@ class CrowdMachine:
             device for user in people for device in self._known.get(user, ()) if (device.user_id, device.device_id) != own
         }
         outbound = self._fresh() if current is None or current.shared - devices else current
-        # Before the first await: what changes while the key is being shared makes it stale again.
-        outbound.stale = False
-        lacking = devices - outbound.shared
-        await self._claim(lacking)
-        reachable = [device for device in lacking if device.curve25519 in self._olm]
+        self._outbound[room_id] = outbound
+        # Now, and not when it is done: what changes meanwhile asks for sharing it again.
+        outbound.version = version
+        if self._reads:
+            self._inbound.setdefault(outbound.session.session_id, InboundGroupSession(outbound.session.session_key))
+        try:
+            await self._give(room_id, outbound, devices - outbound.shared)
+        except BaseException:
+            outbound.version = -1
+            raise
+        return outbound
+
+    async def _give(self, room_id: str, outbound: _Outbound, devices: Iterable[DeviceKeys]) -> None:
+        await self._claim(devices)
+        reachable = [device for device in devices if device.curve25519 in self._olm]
         for start in range(0, len(reachable), _AT_ONCE):
             some = reachable[start : start + _AT_ONCE]
             where = f"/sendToDevice/m.room.encrypted/{secrets.token_hex(8)}"
             ok(await self._session.send("PUT", where, self._wrapped(room_id, outbound, some)))
             outbound.shared.update(some)
-        if self._reads:
-            self._inbound[outbound.session.session_id] = InboundGroupSession(outbound.session.session_key)
-        self._outbound[room_id] = outbound
-        return outbound
 
     def _wrapped(self, room_id: str, outbound: _Outbound, devices: Iterable[DeviceKeys]) -> bytes:
         session = outbound.session
@@ -307,6 +308,10 @@ class CrowdMachine:
         if held is None or session.first_known_index < held.first_known_index:
             self._inbound[session.session_id] = session
         return session.session_id
+
+    def holds(self, session_id: str) -> bool:
+        """Tell whether a room key has come."""
+        return session_id in self._inbound
 
     def decrypt(self, room_id: str, content: Mapping[str, Any]) -> dict[str, Any]:
         """Give the event inside an encrypted one; raises `NoKey` or `Unreadable`."""

@@ -21,7 +21,7 @@ from gevent import ssl as gevent_ssl
 from load.answer import Answer, BrokenAnswer
 from scenarios.wire import Request, Response, TimedOut, Unreachable
 
-__all__ = ["GeventTransport", "Observer", "trusting"]
+__all__ = ["GeventTransport", "HalfAnswer", "Observer", "PatientTransport", "trusting"]
 
 Observer = Callable[[Request, int, float, int], None]
 """Told of each exchange: request, status (0 where there was none), how many seconds it took, how many bytes came."""
@@ -29,6 +29,10 @@ Observer = Callable[[Request, int, float, int], None]
 _IDLE_LONG = 1.0
 # The system's own: a look takes no time, and gevent's would give way to others.
 _poll = monkey.get_original("select", "poll")
+
+
+class HalfAnswer(Unreachable):
+    """The connection ended, or turned into something else, in the middle of an answer."""
 
 
 def trusting(ca: Path | None) -> ssl.SSLContext:
@@ -123,7 +127,7 @@ class GeventTransport:
         except TimeoutError:
             raise TimedOut(f"{_told(request)}: no answer within {request.timeout:g} s") from None
         except BrokenAnswer as error:
-            raise Unreachable(f"{_told(request)}: {error}") from None
+            raise HalfAnswer(f"{_told(request)}: {error}") from None
         except OSError as error:
             raise Unreachable(f"{_told(request)}: {error.strerror or error or type(error).__name__}") from None
         finally:
@@ -180,6 +184,44 @@ class GeventTransport:
 
 def _told(request: Request) -> str:
     return f"{request.method} {request.url.split('?', 1)[0]}"
+
+
+class PatientTransport(GeventTransport):
+    """A transport that waits where a server asks for patience (429): it refused the request, so that it may come again."""
+
+    __slots__ = ("_on_limited",)
+
+    def __init__(
+        self, context: ssl.SSLContext | None, observer: Observer | None = None, on_limited: Callable[[], None] = lambda: None
+    ) -> None:
+        """Tell `on_limited` of every 429."""
+        super().__init__(context, observer)
+        self._on_limited = on_limited
+
+    def exchange(self, request: Request) -> Response:
+        """Send a request, and again after a 429 as long as its time is not over; then that is the answer."""
+        answer = super().exchange(request)
+        if answer.status != 429:
+            return answer
+        deadline = time.monotonic() + request.timeout
+        while answer.status == 429:
+            self._on_limited()
+            wait = _asked_patience(answer)
+            if time.monotonic() + wait > deadline:
+                break
+            gevent.sleep(wait)
+            answer = super().exchange(request)
+        return answer
+
+
+def _asked_patience(answer: Response) -> float:
+    """Give how many seconds a 429 asks to wait: `retry_after_ms`, or the header, or a moment."""
+    content = answer.json()
+    asked = content.get("retry_after_ms") if isinstance(content, dict) else None
+    if isinstance(asked, int | float) and not isinstance(asked, bool):
+        return min(max(asked / 1000, 0.05), 60.0)
+    header = answer.headers.get("retry-after", "")
+    return min(float(header), 60.0) if header.isdigit() else 1.0
 
 
 def _bytes(request: Request, origin: str, target: str) -> bytes:
