@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 from load.crypto import CrowdMachine
@@ -20,7 +20,28 @@ if TYPE_CHECKING:
 
 __all__ = ["ACTS", "Impossible", "Occasion"]
 
-_WORDS = "le dossier est prêt, la réunion de demain commence à neuf heures ; merci de relire la note avant midi. ".split()
+_WORDS = [
+    "le",
+    "dossier",
+    "est",
+    "prêt,",
+    "la",
+    "réunion",
+    "de",
+    "demain",
+    "commence",
+    "à",
+    "neuf",
+    "heures",
+    ";",
+    "merci",
+    "de",
+    "relire",
+    "la",
+    "note",
+    "avant",
+    "midi.",
+]
 _BYTES = 20_000_000
 
 
@@ -224,7 +245,7 @@ def _rooms(member: Member) -> list[str]:
     return rooms
 
 
-ACTS: dict[str, Callable[[Occasion], Awaitable[None]]] = {
+ACTS: dict[str, Callable[[Occasion], Coroutine[Any, Any, None]]] = {
     "send": send,
     "file": share_file,
     "receipt": receipt,

@@ -51,6 +51,7 @@ class Crowd:
             self._circles.setdefault(member.plan.circle, []).append(member)
             self._by_user[member.user_id] = member
         self._busy: set[gevent.Greenlet] = set()
+        self.came_so_far = 0
         self.failed_to_come: list[str] = []
         self.noise = b""
         around.on_member = self._on_member
@@ -61,11 +62,6 @@ class Crowd:
         """The books; there are some from second 0 on."""
         assert self.around.measures is not None
         return self.around.measures
-
-    @property
-    def there(self) -> int:
-        """How many people have come."""
-        return sum(bool(member.devices) for member in self.members)
 
     def _enter_rooms(self) -> None:
         users = {each.plan.number: each.user_id for each in self.members}
@@ -86,6 +82,7 @@ class Crowd:
 
     def came(self, member: Member) -> None:
         """Take it that somebody is there, and idle."""
+        self.came_so_far += 1
         self._idle[member.plan.guest].append(member)
 
     def begin(self, start: float) -> Measures:

@@ -1,4 +1,4 @@
-"""A device of the crowd: it polls `/sync` as clients do, looks at little of the answer, and decrypts if it is one that reads."""
+"""A device of the crowd: it polls `/sync` as clients do, looks at little of the answer, and decrypts if it is to."""
 
 from __future__ import annotations
 

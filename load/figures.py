@@ -105,4 +105,3 @@ def _add(entry: Any, found: _Sum, now: float) -> None:
     shortest, longest = min(found.buckets), max(found.buckets)
     entry.min_response_time = shortest if entry.min_response_time is None else min(entry.min_response_time, shortest)
     entry.max_response_time = max(entry.max_response_time, longest)
-

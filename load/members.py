@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -47,7 +48,9 @@ class Member:
     @property
     def person(self) -> Person:
         """Give who it is, for acts of the vocabulary that begin without a session."""
-        return Person(self.plan.identity, "guest" if self.plan.guest else "agent", self.around.home(self.plan.home), self.user_id)
+        return Person(
+            self.plan.identity, "guest" if self.plan.guest else "agent", self.around.home(self.plan.home), self.user_id
+        )
 
     def rooms(self) -> list[str]:
         """Give the rooms of the crowd in which this person is."""
@@ -67,7 +70,11 @@ class Member:
             reads = Random(f"reads {name}").random() < self.around.profile.population.decrypting  # noqa: S311 -- a draw
             account = self._store.account(name)
             machine = CrowdMachine(
-                session, self.around.keys, account=account, reads=reads, keep=lambda kept, of=name: self._store.keep_account(of, kept)
+                session,
+                self.around.keys,
+                account=account,
+                reads=reads,
+                keep=partial(self._store.keep_account, name),
             )
             since = self._store.get("since", name) or ""
             self._open(CrowdDevice(self.around, self.plan.number * _DEVICES_EACH + number, session, machine, since=since))

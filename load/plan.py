@@ -1,4 +1,4 @@
-"""Who there will be and which rooms they share, drawn from a seed: the same again, so that what was made once is found again."""
+"""Who there will be and which rooms they share, drawn from a seed, so that what was made once is found again."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def draw(population: Population, deployment: Deployment, seed: int) -> Plan:
         raise DeploymentError(f"the deployment {deployment.name} has no homeserver of agents")
     if population.guests and deployment.external is None:
         raise DeploymentError(f"the deployment {deployment.name} has no homeserver of externals for {population.guests} guests")
-    random = Random(f"plan {seed}")
+    random = Random(f"plan {seed}")  # noqa: S311 -- meant to be repeatable
     total = population.people + population.guests
     # Two at least where there are enough people for it, so that two workers have one each.
     circles = max(1 if total < 16 else 2, -(-total // _IN_A_CIRCLE))
@@ -82,9 +82,7 @@ def draw(population: Population, deployment: Deployment, seed: int) -> Plan:
     return Plan(people, tuple(_rooms(population, gathered, random)), circles)
 
 
-def _person(
-    population: Population, deployment: Deployment, seed: int, number: int, circles: int, random: Random
-) -> PersonPlan:
+def _person(population: Population, deployment: Deployment, seed: int, number: int, circles: int, random: Random) -> PersonPlan:
     guest = number >= population.people
     names = Names(seed, f"crowd {number}")
     devices = 2 if random.random() < population.two_devices else 1
@@ -100,9 +98,7 @@ def _person(
 def _rooms(population: Population, circles: Sequence[CirclePlan], random: Random) -> list[RoomPlan]:
     """Draw the rooms: some people are in many and most in few, as their number of contacts says."""
     found: list[RoomPlan] = []
-    popularity = {
-        number: population.contacts.draw(random) for circle in circles for number in (*circle.agents, *circle.guests)
-    }
+    popularity = {number: population.contacts.draw(random) for circle in circles for number in (*circle.agents, *circle.guests)}
 
     def add(kind: Kind, circle: int, size: int) -> None:
         everybody = circles[circle]
@@ -126,7 +122,20 @@ def _rooms(population: Population, circles: Sequence[CirclePlan], random: Random
             hosts = _sample(circle.agents, popularity, min(3, len(circle.agents)), random)
             members = (*hosts, *circle.guests[start : start + 3])
             found.append(RoomPlan(len(found), "private", f"projet {len(found)}", members, number, externals=True))
+    _befriend(found, circles, random)
     return found
+
+
+def _befriend(rooms: list[RoomPlan], circles: Sequence[CirclePlan], random: Random) -> None:
+    """Give whoever is in no room a conversation with somebody."""
+    housed = {number for room in rooms for number in room.members}
+    for circle, people in enumerate(circles):
+        for number in people.agents:
+            others = [each for each in people.agents if each != number]
+            if number not in housed and others:
+                members = (number, random.choice(others))
+                housed.update(members)
+                rooms.append(RoomPlan(len(rooms), "direct", f"salon {len(rooms)}", members, circle))
 
 
 def _sample(people: Sequence[int], weight: dict[int, float], count: int, random: Random) -> list[int]:

@@ -1,8 +1,9 @@
-"""Making a population, many at a time: accounts, devices with keys, rooms with their members. What is made is not made again."""
+"""Making a population, many at a time: accounts, devices with keys, rooms with their members; each once."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any
 
 import gevent
@@ -22,7 +23,7 @@ from scenarios.people import Person
 from scenarios.session import Session, ok, path
 from scenarios.wire import NotInTime, UnexpectedAnswer, WireError, until
 
-__all__ = ["Provision", "Progress"]
+__all__ = ["Progress", "Provision"]
 
 Progress = Callable[[str, int, int], None]
 """Told how far it is: what, how many are done, of how many."""
@@ -62,7 +63,8 @@ class Provision:
         return True
 
     def _each(self, what: str, plans: Any, make: Callable[[Any], Coroutine[Any, Any, None]]) -> None:
-        pool, done, errors = Pool(_SIDE_BY_SIDE), [0], []
+        pool, done = Pool(_SIDE_BY_SIDE), [0]
+        errors: list[Exception] = []
 
         def one(plan: Any) -> None:
             if errors:
@@ -86,9 +88,7 @@ class Provision:
     def _session(self, person: PersonPlan, record: dict[str, Any]) -> Session:
         home = self._homes[person.home]
         user_id = self._store.get("person", str(person.number))["user_id"]
-        return Session(
-            self._transport, home.url, home.server_name, user_id, record["device_id"], record["token"], who=user_id
-        )
+        return Session(self._transport, home.url, home.server_name, user_id, record["device_id"], record["token"], who=user_id)
 
     # People.
 
@@ -105,7 +105,7 @@ class Provision:
             answer = ok(await accounts.log_in(self._transport, person, device=label))
             record = {"device_id": answer["device_id"], "token": answer["access_token"]}
             session = self._session(plan, record)
-            machine = CrowdMachine(session, self._known, keep=lambda account, of=name: self._store.keep_account(of, account))
+            machine = CrowdMachine(session, self._known, keep=partial(self._store.keep_account, name))
             await machine.upload()
             self._store.put("device", name, record)
 

@@ -94,6 +94,11 @@ class Store:
         """Give every record of a kind, by name."""
         return {name: value for (each, name), value in self._records.items() if each == kind}
 
+    def forget(self) -> None:
+        """Forget everything but the file's own key: what it tells of is not there any more."""
+        self._records = {key: value for key, value in self._records.items() if key[0] in ("schema", "pickle-key")}
+        self._rewrite()
+
     def keep_account(self, name: str, account: Account) -> None:
         """Write a device's keys down, before anything made of them is published."""
         self.put("account", name, account.pickle(self._key))

@@ -11,9 +11,7 @@ from scenarios.wire import Response
 __all__ = ["mark_read", "put_event", "set_typing"]
 
 
-async def put_event(
-    session: Session, room_id: str, kind: str, content: Mapping[str, Any] | bytes, transaction: str
-) -> str:
+async def put_event(session: Session, room_id: str, kind: str, content: Mapping[str, Any] | bytes, transaction: str) -> str:
     """Send an event as it is, encrypted by whoever calls where the room is, and give its id.
 
     The same `transaction` sent again is the same event.

@@ -16,7 +16,7 @@ from conformance.catalogue import CatalogueError
 from fixtures.errors import FixtureError
 from reports.files import ReportError
 from reports.verdict import Level
-from vigie import commands
+from vigie import commands, loading
 
 __all__ = ["NOT_SET_UP", "main"]
 
@@ -72,6 +72,8 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("-k", dest="keyword", default="", help="only checks whose names match, as in pytest")
     _add_plan(check)
     check.set_defaults(run=commands.check)
+
+    loading.add_parsers(commands_)
 
     report = commands_.add_parser("report", help="make page, JUnit XML and summary again from a run's verdict.json")
     report.add_argument("folder", type=Path, nargs="?", default=Path("reports/latest"), help="a run's folder")
