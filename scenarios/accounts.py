@@ -28,6 +28,7 @@ __all__ = [
     "link_of",
     "log_in",
     "log_in_with_address",
+    "log_out",
     "register",
     "register_by_mail",
 ]
@@ -146,6 +147,11 @@ async def _log_in(
         "initial_device_display_name": device,
     }
     return await anonymous(transport, person.home, person.name).post("/login", body)
+
+
+async def log_out(session: Session) -> Response:
+    """Log out of a session: its device and token are gone."""
+    return await session.post("/logout", {})
 
 
 async def change_password(session: Session, old: str, new: str, *, log_out_others: bool = True) -> Response:

@@ -16,7 +16,7 @@ from conformance.catalogue import CatalogueError
 from fixtures.errors import FixtureError
 from reports.files import ReportError
 from reports.verdict import Level
-from vigie import commands, sweep
+from vigie import commands, loading, sweep
 
 __all__ = ["NOT_SET_UP", "main"]
 
@@ -75,6 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     check.set_defaults(run=commands.check)
 
     sweep.add_to(commands_)
+    loading.add_parsers(commands_)
 
     report = commands_.add_parser("report", help="make page, JUnit XML and summary again from a run's verdict.json")
     report.add_argument("folder", type=Path, nargs="?", default=Path("reports/latest"), help="a run's folder")
