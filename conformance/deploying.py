@@ -55,9 +55,8 @@ class Deploying:
         self._images: str = config.getoption("--images")
         self._own: Embedded | None = None
         self.deployment: Deployment | None = None
-        self.shared = (
-            config.getoption("--breakable") or ("own" if config.getoption("--deployment") == "embedded" else "same")
-        ) == "same"
+        own = "own" if config.getoption("--deployment") in ("embedded", "containers") else "same"
+        self.shared = (config.getoption("--breakable") or own) == "same"
         self._second: Deployment | None = None
         self.progress: Callable[[str, str], None] = lambda _name, _state: None
         self.announce: Callable[[list[str]], None] = lambda _names: None
@@ -86,7 +85,8 @@ class Deploying:
         if self.shared:
             yield self.get()
             return
-        with Embedded.start(self._plan(durable=True)) as second:
+        images = read_images(self._images) if self.get().kind == "containers" else None
+        with Embedded.start(self._plan(durable=True), images=images) as second:
             self._second = second.deployment
             yield second.deployment
         self._second = None

@@ -158,8 +158,9 @@ def check(options: Namespace, console: Console) -> int:
         arguments = [str(Path(conformance.__file__).parent), "--rootdir", str(PROJECT), "-c", str(PROJECT / "pyproject.toml")]
         arguments += ["--deployment", str(toml), "--level", options.level]
         arguments += [word for rule in options.rule for word in ("--rule", rule)]
-        if options.deployment == "embedded":
+        if options.deployment in ("embedded", "containers"):
             arguments += ["--breakable", "own", "--database", options.database]
+            arguments += ["--images", str(options.images)] if options.images else []
             arguments += [word for overlay in options.overlay for word in ("--overlay", overlay)]
         if options.out:
             arguments += ["--out", str(options.out.resolve())]
