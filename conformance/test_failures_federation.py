@@ -31,12 +31,12 @@ async def test_both_sides_of_a_cut_agree_afterwards(fragile: Fragile, home: int)
     offline = await cast.devices([inside, outside])
     host, near, far, abroad = devices if home == 0 else (devices[2], devices[0], devices[1], devices[3])
     room_id = await gathered(host, near, far, abroad, externals=True)
-    for each in (*devices, *offline):
-        await each.wait_for("the room", lambda seen: seen.room(room_id).membership == "join")
+    for device in (*devices, *offline):
+        await device.wait_for("the room", lambda seen: seen.room(room_id).membership == "join")
         # Everybody has spoken with everybody before, as in any conversation that goes on.
-        event_id = await each.say(room_id, cast.word("bonjour"))
+        event_id = await device.say(room_id, cast.word("bonjour"))
         for other in devices:
-            if other is not each:
+            if other is not device:
                 await other.wait_to_read(room_id, event_id)
     speaking = speakers(cast, room_id, devices)
 
