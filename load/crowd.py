@@ -12,6 +12,7 @@ import gevent
 from fixtures.population import Population as Names
 from load.acts import ACTS, Impossible, Occasion
 from load.arrivals import Arrival
+from load.crypto import CrowdMachine
 from load.driver import Suspended, drive
 from load.failures import failure_of
 from load.measures import Measures
@@ -159,6 +160,16 @@ class Crowd:
     def abandon(self) -> None:
         """Break off what is still under way."""
         gevent.killall(list(self._busy), timeout=5)
+
+    def noticed(self) -> dict[str, int]:
+        """Give what was noticed and is no figure, with how often."""
+        machines = [device.machine for each in self.members for device in self._devices(each)]
+        crowd = [machine for machine in machines if isinstance(machine, CrowdMachine)]
+        counted = {
+            "devices that had no one-time key to claim": sum(machine.no_one_time_key for machine in crowd),
+            "to-device messages that could not be opened": sum(machine.unopened for machine in crowd),
+        }
+        return {**self.around.said, **{what: number for what, number in counted.items() if number}}
 
     # Changes while it runs.
 

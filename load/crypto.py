@@ -75,6 +75,7 @@ class CrowdMachine:
         "ed25519",
         "no_one_time_key",
         "rotation",
+        "unopened",
     )
 
     def __init__(
@@ -100,7 +101,7 @@ class CrowdMachine:
         self._olm: dict[str, list[OlmSession]] = {}
         self._outbound: dict[str, _Outbound] = {}
         self._inbound: dict[str, InboundGroupSession] = {}
-        self.no_one_time_key = 0
+        self.no_one_time_key = self.unopened = 0
         self.rotation = ROTATION_MESSAGES
 
     @property
@@ -179,7 +180,9 @@ class CrowdMachine:
             for content in given.get(device.user_id, {}).get(device.device_id, {}).values():
                 if is_signed(content, device.user_id, device.device_id, device.ed25519):
                     key = device.identity.from_base64(content["key"])
-                    self._olm[device.curve25519] = [self._account.create_outbound_session(device.identity, key)]
+                    session = self._account.create_outbound_session(device.identity, key)
+                    # Not in place of one that came in meanwhile: what its maker sends still needs it.
+                    self._olm.setdefault(device.curve25519, []).append(session)
                     break
             else:
                 self.no_one_time_key += 1
@@ -272,6 +275,7 @@ class CrowdMachine:
             try:
                 opened = from_json(self._open(str(content["sender_key"]), mine))
             except ValueError:  # every error of vodozemac is one; so is bad JSON
+                self.unopened += 1
                 continue
             session_id = self._take_key(event, opened)
             if session_id:
@@ -279,14 +283,14 @@ class CrowdMachine:
         return came
 
     def _open(self, sender: str, message: Mapping[str, Any]) -> bytes:
-        known = self._olm.setdefault(sender, [])
+        known = self._olm.get(sender, [])
         if message["type"] == 0:
             first = PreKeyMessage.from_base64(message["body"])
             for session in known:
                 if session.session_matches(first):
                     return session.decrypt(first.to_any())
             session, opened = self._account.create_inbound_session(DeviceKeys("", "", sender, "").identity, first)
-            known.append(session)
+            self._olm.setdefault(sender, []).append(session)
             return opened
         sealed = AnyOlmMessage.normal(_bytes(message["body"]))
         for session in reversed(known):

@@ -103,10 +103,12 @@ def _run(options: argparse.Namespace, stop: Event) -> int:
         started, at = datetime.now(UTC), time.monotonic()
         measures = performance.perform()
         assert performance.crowd is not None
-        for what, number in sorted(performance.crowd.around.said.items()):
+        for what, number in sorted(performance.crowd.noticed().items()):
             say(f"noticed: {what} ({number})")
         say(f"started {started}, {time.monotonic() - at:.0f} s, {performance.crowd.around.figures.requests} requests")
-        say(str(measures.drain()["tally"])[:3000])
+        for kind, found in measures.tally.offences.items():
+            for offence in found:
+                say(f"{kind}: {offence}")
         return 0
     finally:
         store.close()

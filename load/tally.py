@@ -43,15 +43,6 @@ class Slice:
     counts: dict[str, int] = field(default_factory=dict)
 
 
-class _Cell:
-    """The six stages of messages in rooms of one size and kind, in one window."""
-
-    __slots__ = ("stages",)
-
-    def __init__(self) -> None:
-        self.stages = [Histogram() for _ in STAGES]
-
-
 class Tally:
     """Counts and histograms; `start` is the moment of second 0 on the clock by which everything is told."""
 
@@ -62,7 +53,7 @@ class Tally:
         self._empty()
 
     def _empty(self) -> None:
-        self.cells: dict[tuple[Window, Cell], _Cell] = {}
+        self.cells: dict[tuple[Window, Cell], list[Histogram]] = {}
         self.acts: dict[tuple[Window, str], tuple[Histogram, Histogram]] = {}
         self.latencies: dict[tuple[Window, str], Histogram] = {}
         self.counts: dict[tuple[Window, str], int] = {}
@@ -158,8 +149,8 @@ class Tally:
     def _cell(self, window: Window, cell: Cell) -> list[Histogram]:
         found = self.cells.get((window, cell))
         if found is None:
-            found = self.cells[window, cell] = _Cell()
-        return found.stages
+            found = self.cells[window, cell] = [Histogram() for _ in STAGES]
+        return found
 
     # What is asked.
 
@@ -172,7 +163,7 @@ class Tally:
         merged, number = Histogram(), STAGES.index(stage)
         for (when, cell), found in self.cells.items():
             if window in (None, when) and size in (None, cell[0]) and kind in (None, cell[1]):
-                merged.merge(found.stages[number])
+                merged.merge(found[number])
         return merged
 
     # What travels.
@@ -180,7 +171,7 @@ class Tally:
     def drain(self) -> dict[str, Any]:
         """Give everything since the last time, as JSON and msgpack take it, and begin with nothing."""
         content = {
-            "cells": [[window, *cell, [h.packed() for h in found.stages]] for (window, cell), found in self.cells.items()],
+            "cells": [[window, *cell, [h.packed() for h in found]] for (window, cell), found in self.cells.items()],
             "acts": [[window, act, a.packed(), b.packed()] for (window, act), (a, b) in self.acts.items()],
             "latencies": [[window, name, found.packed()] for (window, name), found in self.latencies.items()],
             "counts": [[window, name, number] for (window, name), number in self.counts.items()],
