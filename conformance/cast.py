@@ -92,13 +92,14 @@ class Cast:
         """Give one agent for each number of a homeserver."""
         return [await self.agent(home) for home in homes]
 
-    async def _extra(self, person: Person) -> Person:
+    async def without_session(self, person: Person, name: str = "") -> Person:
+        """Make somebody's account, with this display name, without logging in."""
         local = person.identity.address.replace("@", "-")
         person.user_id = f"@{local}:{person.home.server_name}"
         organisation = person.identity.address.split("@")[1].split(".")[0].capitalize()
         body = {
             "password": person.identity.password,
-            "displayname": f"{person.identity.full_name} [{organisation}]",
+            "displayname": name or f"{person.identity.full_name} [{organisation}]",
             "threepids": [{"medium": "email", "address": person.identity.address}],
         }
         answer = await self.administrator(person.home).send(
@@ -106,6 +107,10 @@ class Cast:
         )
         if answer.status not in (200, 201):
             raise RuntimeError(f"an extra could not be made: {answer}")
+        return person
+
+    async def _extra(self, person: Person) -> Person:
+        await self.without_session(person)
         await self.log_in(person)
         return person
 
