@@ -232,7 +232,7 @@ async def test_invitation_is_used_up_by_the_account(cast: Cast) -> None:
     answer, _ = await accounts.ask_for_validation(anyone, partner.identity.address)
     refused(answer, "a second account by the same invitation", "M_THREEPID_IN_USE", status=(400, 403))
 
-    accepted(await accounts.close(session, partner.identity.password), "closing the account")
+    accepted(await accounts.deactivate(session, partner.identity.password), "closing the account")
     answer, _ = await accounts.ask_for_validation(anyone, partner.identity.address)
     refused(answer, "an account by an invitation that was used", "M_THREEPID_DENIED")
     again = await _invited_again(cast, partner)
