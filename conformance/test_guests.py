@@ -40,11 +40,13 @@ _KINDS: dict[str, dict[str, Any]] = {
 @pytest.mark.rule("GST-2")
 @pytest.mark.parametrize("kind", list(_KINDS))
 async def test_guest_creates_no_room(cast: Cast, kind: str) -> None:
-    """A guest asks for a room of each kind: refused, and they are in none; an agent gets the same."""
+    """A guest asks for a room of each kind, twice and by the older API: refused, and they are in none; an agent gets it."""
     guest, agent = await cast.guest(), await cast.agent()
     options = {**_KINDS[kind], "name": cast.word("salon")}
 
     refused(await conversations.ask_for_room(guest.session, **options), f"a guest's {kind} room")
+    refused(await conversations.ask_for_room(guest.session, **options), f"a guest's {kind} room, asked for again,")
+    refused(await guest.session.post("/createRoom", options, version="r0"), f"a guest's {kind} room by r0")
     assert await conversations.joined_rooms(guest.session) == []
     answer = accepted(await conversations.ask_for_room(agent.session, **options), f"an agent's {kind} room")
     assert answer["room_id"] in await conversations.joined_rooms(agent.session)

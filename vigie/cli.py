@@ -17,6 +17,7 @@ from fixtures.errors import FixtureError
 from reports.files import ReportError
 from reports.verdict import Level
 from vigie import commands, loading, sweep
+from vigie.proving import add_prove
 
 __all__ = ["NOT_SET_UP", "main"]
 
@@ -80,6 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     report = commands_.add_parser("report", help="make page, JUnit XML and summary again from a run's verdict.json")
     report.add_argument("folder", type=Path, nargs="?", default=Path("reports/latest"), help="a run's folder")
     report.set_defaults(run=commands.report)
+    add_prove(commands_)
     return parser
 
 
