@@ -23,10 +23,12 @@ __all__ = [
     "admit",
     "ask_for_validation",
     "change_password",
+    "deactivate",
     "follow_link",
     "link_of",
     "log_in",
     "log_in_with_address",
+    "log_out",
     "register",
     "register_by_mail",
 ]
@@ -147,12 +149,27 @@ async def _log_in(
     return await anonymous(transport, person.home, person.name).post("/login", body)
 
 
+async def log_out(session: Session) -> Response:
+    """Log out of a session: its device and token are gone."""
+    return await session.post("/logout", {})
+
+
 async def change_password(session: Session, old: str, new: str, *, log_out_others: bool = True) -> Response:
-    """Change the password, confirming by the old one (stage ``m.login.password``)."""
-    body: dict[str, Any] = {"new_password": new, "logout_devices": log_out_others}
-    first = await session.post("/account/password", body)
+    """Change the password, confirming by the old one."""
+    body = {"new_password": new, "logout_devices": log_out_others}
+    return await _confirmed(session, "/account/password", body, old)
+
+
+async def deactivate(session: Session, password: str) -> Response:
+    """Give one's account up, and have what is kept about it erased, confirming by the password."""
+    return await _confirmed(session, "/account/deactivate", {"erase": True}, password)
+
+
+async def _confirmed(session: Session, where: str, body: dict[str, Any], password: str) -> Response:
+    """Do what the person has to confirm by their password (stage ``m.login.password``)."""
+    first = await session.post(where, body)
     if first.status != 401 or "session" not in first.json():
         return first
     identifier = {"type": "m.id.user", "user": session.user_id}
-    auth = {"type": "m.login.password", "identifier": identifier, "password": old, "session": first.json()["session"]}
-    return await session.post("/account/password", {**body, "auth": auth})
+    auth = {"type": "m.login.password", "identifier": identifier, "password": password, "session": first.json()["session"]}
+    return await session.post(where, {**body, "auth": auth})
