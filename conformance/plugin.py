@@ -61,6 +61,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--breakable", default="", choices=("", "own", "same"), help="checks that break parts: in a deployment of their own?"
     )
     group.addoption("--profile", default=profiles.DEFAULT, help=f"{', '.join(profiles.names())}: which deviations are accepted")
+    group.addoption("--proof", default="", metavar="FILE", help="what proved each rule; the latest proof.json by default")
     group.addoption("--run-seed", default="", help="seed of the people; told in the verdict")
 
 
@@ -109,6 +110,7 @@ class Suite:
             selection=config.getoption("keyword", "") or "",
             seed=self.seed,
             command=shlex.join(["pytest", *config.invocation_params.args]),
+            proof=_proof(config),
         )
         self.population = Population(str(self.seed), f"{self.worker}/{secrets.token_hex(4)}")
         self.failure = ""
@@ -314,6 +316,13 @@ def _link_latest(root: Path, out: Path) -> None:
         scratch = root / "reports" / f".latest-{secrets.token_hex(4)}"
         scratch.symlink_to(out.relative_to(root / "reports"))
         scratch.replace(root / "reports" / "latest")
+
+
+def _proof(config: pytest.Config) -> Path | None:
+    """Give the proof to tell of: the one named, else the latest of this checkout."""
+    named = config.getoption("--proof")
+    latest = config.rootpath / "reports" / "latest-proof" / "proof.json"
+    return Path(named) if named else latest if latest.exists() else None
 
 
 def rules_of(item: pytest.Item) -> list[str]:

@@ -12,6 +12,7 @@ import pytest
 
 from conformance.cast import Cast
 from conformance.checks.answers import accepted, refused
+from conformance.checks.contents import opens_as
 from conformance.journeys import gathered
 from conformance.outcome import untestable
 from fixtures.signatures import Unteachable, learnt
@@ -46,7 +47,7 @@ async def test_clean_file_reaches_its_recipient(cast: Cast, home: int) -> None:
         assert told["clean"] is True, f"the scan says {told}"
         answer = await files.download(person.session, uri)
         assert answer.status == 200, f"a clean file should be delivered, but: {answer}"
-        assert answer.body == content
+        assert answer.body == content, "a clean file came with other bytes than were sent"
 
 
 @pytest.mark.rule("AV-1")
@@ -59,8 +60,7 @@ async def test_clean_encrypted_file_reaches_its_recipient(cast: Cast) -> None:
     told = accepted(await files.scan_encrypted(receiver.session, body), "the scan of a clean encrypted file")
     assert told["clean"] is True
     answer = await files.download_encrypted(receiver.session, body)
-    assert answer.status == 200, f"a clean file should be delivered, but: {answer}"
-    assert files.decrypt_file(answer.body, file) == content
+    opens_as(answer, file, content, "a clean file")
 
 
 @pytest.mark.rule("AV-2")
@@ -144,8 +144,7 @@ async def test_every_member_gets_the_same_answer(cast: Cast, home: int) -> None:
         refused(answer, f"the infected file, for {member.session.who}", "MCS_MEDIA_NOT_CLEAN")
         file = (await member.wait_to_read(room_id, good)).content["file"]
         answer = await files.download_encrypted(member.session, await files.for_scanner(member.session, file))
-        assert answer.status == 200, f"the clean file, for {member.session.who}: {answer}"
-        assert files.decrypt_file(answer.body, file) == content
+        opens_as(answer, file, content, f"the clean file, for {member.session.who},")
 
 
 @pytest.mark.rule("AV-7")

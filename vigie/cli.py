@@ -74,6 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     check.add_argument("--out", type=Path, help="folder for verdict and evidence")
     check.add_argument("--profile", choices=profiles.names(), default=profiles.DEFAULT, help="which deviations are accepted")
+    check.add_argument("--proof", type=Path, metavar="FILE", help="what proved each rule; the latest proof.json by default")
     check.add_argument("--seed", type=int, help="seed of the people and of the order")
     check.add_argument("--workers", type=int, default=4, help="checks side by side (default 4); 1 runs them one by one")
     check.add_argument("-k", dest="keyword", default="", help="only checks whose names match, as in pytest")
@@ -86,6 +87,7 @@ def _parser() -> argparse.ArgumentParser:
 
     report = commands_.add_parser("report", help="make page, JUnit XML and summary again from a run's verdict.json")
     report.add_argument("folder", type=Path, nargs="?", default=Path("reports/latest"), help="a run's folder")
+    report.add_argument("--proof", type=Path, metavar="FILE", help="proof.json that tells what proved each rule")
     report.set_defaults(run=commands.report)
     add_prove(commands_)
     return parser

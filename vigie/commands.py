@@ -26,7 +26,9 @@ from fixtures.embedded import Embedded
 from fixtures.preflight import ensure_answers
 from fixtures.stack import Plan
 from reports import make
-from reports.verdict import Level, Outcome, Status, Verdict, exit_code, read
+from reports import proof as proof_report
+from reports.redaction import Redactor
+from reports.verdict import Level, Outcome, Status, Verdict, exit_code, read, write
 from vigie.examples import make_examples
 from vigie.progress import COLOURS, CheckProgress, StartProgress
 
@@ -164,6 +166,9 @@ def check(options: Namespace, console: Console) -> int:
             arguments += [word for overlay in options.overlay for word in ("--overlay", overlay)]
         if options.out:
             arguments += ["--out", str(options.out.resolve())]
+        if options.proof:
+            proof_report.read(options.proof)
+            arguments += ["--proof", str(options.proof.resolve())]
         if options.seed is not None:
             arguments += ["--run-seed", str(options.seed), f"--randomly-seed={options.seed}"]
         if options.keyword:
@@ -233,5 +238,8 @@ def _summarise(console: Console, verdict: Verdict) -> None:
 
 def report(options: Namespace, console: Console) -> int:
     """Make everything that is told again."""
+    if options.proof:
+        told = proof_report.with_proof(read(options.folder / "verdict.json"), proof_report.read(options.proof))
+        write(told, options.folder / "verdict.json", Redactor())
     console.print(str(make.make_all(options.folder)), highlight=False, soft_wrap=True)
     return 0
