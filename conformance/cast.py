@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from conformance import extras
 from conformance.guard import allowing
+from conformance.imap import ImapMailbox
 from conformance.outcome import untestable
 from conformance.recorder import Recorder
 from conformance.transport import AsyncTransport
@@ -36,13 +37,17 @@ class Cast:
     transport: AsyncTransport
     population: Population
     recorder: Recorder
+    registration: str = "link"
 
     @property
     def mailbox(self) -> Mailbox:
         """Everybody's mail; raises `Untestable` where mails cannot be read."""
         if self.deployment.mail is None:
             raise untestable("a way to read mails ([mail] in the deployment's TOML)")
-        return Mailbox(self.transport, self.deployment.mail.url, self.recorder.mail)
+        place = self.deployment.mail
+        if place.kind == "imap":
+            return ImapMailbox(self.transport, place.url, self.recorder.mail, place, self.deployment.ca)
+        return Mailbox(self.transport, place.url, self.recorder.mail)
 
     @property
     def homes(self) -> tuple[Homeserver, ...]:

@@ -19,6 +19,7 @@ from typing import Any, cast
 import pytest
 import pytest_asyncio
 
+from conformance import profiles
 from conformance.breaking import breakable, folder_of, fragile
 from conformance.cast import Cast
 from conformance.catalogue import UnknownRule, load
@@ -59,6 +60,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--breakable", default="", choices=("", "own", "same"), help="checks that break parts: in a deployment of their own?"
     )
+    group.addoption("--profile", default=profiles.DEFAULT, help=f"{', '.join(profiles.names())}: which deviations are accepted")
     group.addoption("--proof", default="", metavar="FILE", help="what proved each rule; the latest proof.json by default")
     group.addoption("--run-seed", default="", help="seed of the people; told in the verdict")
 
@@ -67,6 +69,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Register the marker, and check what was asked before anything starts."""
     config.addinivalue_line("markers", "rule(*ids): the rules of the charter that a check observes")
     config.addinivalue_line("markers", "needs(*abilities): what a deployment must allow: load, hostile, faults")
+    config.addinivalue_line("markers", "unpaced: looks at the server's own limits, so the harness keeps no rate (hostile)")
     logging.getLogger("nio").setLevel(logging.CRITICAL)
     try:
         levels = [Level(each.strip()) for each in config.getoption("--level").split(",") if each.strip()]
@@ -76,6 +79,10 @@ def pytest_configure(config: pytest.Config) -> None:
         load().select(config.getoption("--rule"), levels)
     except UnknownRule as error:
         raise pytest.UsageError(f"--rule: {error}") from None
+    try:
+        profiles.read(config.getoption("--profile"), load())
+    except profiles.ProfileError as error:
+        raise pytest.UsageError(f"--profile: {error}") from None
     workerinput = getattr(config, "workerinput", None)
     config.pluginmanager.register(Suite(config, levels, workerinput), "vigie-suite")
 
@@ -99,6 +106,7 @@ class Suite:
             out=self.out,
             rules=config.getoption("--rule"),
             levels=levels,
+            profile=profiles.read(config.getoption("--profile"), self.catalogue),
             selection=config.getoption("keyword", "") or "",
             seed=self.seed,
             command=shlex.join(["pytest", *config.invocation_params.args]),
@@ -339,10 +347,11 @@ def deployment(pytestconfig: pytest.Config) -> Deployment:
 def _allowed(request: pytest.FixtureRequest) -> None:
     """Hold a check to what it declares; what the deployment does not allow leaves it untestable."""
     declared = [str(each) for marker in request.node.iter_markers("needs") for each in marker.args]
+    declared += ["hostile"] if request.node.get_closest_marker("unpaced") else []
     if declared and (missing := lacking(request.getfixturevalue("deployment"), declared)):
         raise untestable(allowing(missing))
     if AsyncTransport.guard is not None:
-        AsyncTransport.guard.declared = frozenset(declared)
+        AsyncTransport.guard.steps_back = request.node.get_closest_marker("unpaced") is not None
 
 
 @pytest_asyncio.fixture(name="cast")
@@ -354,7 +363,7 @@ async def _cast(request: pytest.FixtureRequest, deployment: Deployment) -> Async
     with beside_others(folder) if folder is not None else contextlib.nullcontext():
         recorder.watch(deployment)
         transport = AsyncTransport(deployment.ca, (recorder.exchange,), deployment.origins())
-        yield Cast(deployment, transport, suite.population, recorder)
+        yield Cast(deployment, transport, suite.population, recorder, suite.run.profile.registration)
         await transport.close()
 
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from conformance.catalogue import Catalogue, Rule
+from conformance.profiles import Profile
 from fixtures.deployment import Deployment
 from reports import make
 from reports import proof as proof_report
@@ -24,7 +25,6 @@ from reports.verdict import (
     Status,
     Verdict,
     conclude,
-    rule_status,
     write,
 )
 from reports.verdict import Deployment as DeploymentTold
@@ -49,7 +49,7 @@ class Run:
     selection: str = ""
     seed: int = 0
     command: str = ""
-    profile: str = "guide"
+    profile: Profile = field(default_factory=lambda: Profile("guide"))
     proof: Path | None = None
     deployment: Deployment | None = None
     kind: str = "embedded"
@@ -95,7 +95,7 @@ class Run:
                 selection=self.selection,
             ),
             deployment=told,
-            profile=self.profile,
+            profile=self.profile.name,
             started=self._started,
             seconds=round(time.monotonic() - self._began, 1),
             command=self.command,
@@ -113,12 +113,12 @@ class Run:
 
     def _judge(self, rule: Rule, asked: bool) -> RuleTold:
         checks = tuple(sorted(self.results.get(rule.id, []), key=lambda check: check.id))
-        status, reason = rule_status(checks), ""
+        status, reason = self.profile.judge(rule.id, checks)
         if rule.excluded:
             status, reason = Status.EXCLUDED, rule.excluded
         elif status is Status.NOT_RUN:
             reason = "no check of it ran" if asked else NOT_ASKED
-        elif status is not Status.PASS:
+        elif status is not Status.PASS and not reason:
             worst = next(check for check in checks if check.status is status)
             reason = worst.message.splitlines()[0] if worst.message else ""
         return RuleTold(

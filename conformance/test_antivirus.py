@@ -64,6 +64,7 @@ async def test_clean_encrypted_file_reaches_its_recipient(cast: Cast) -> None:
 
 
 @pytest.mark.rule("AV-2")
+@pytest.mark.needs("hostile")
 @pytest.mark.parametrize("home", [0, 1])
 async def test_infected_file_is_not_delivered(cast: Cast, home: int) -> None:
     """An infected file is refused as not clean, at every try, and none of its bytes comes; a clean one passes."""
@@ -85,6 +86,7 @@ async def test_infected_file_is_not_delivered(cast: Cast, home: int) -> None:
 
 
 @pytest.mark.rule("AV-3")
+@pytest.mark.needs("hostile")
 @pytest.mark.parametrize("home", [0, 1])
 async def test_infected_encrypted_file_is_not_delivered(cast: Cast, home: int) -> None:
     """Encrypted end to end, an infected file is refused as not clean once the scanner has its key."""
@@ -106,6 +108,7 @@ async def test_infected_encrypted_file_is_not_delivered(cast: Cast, home: int) -
 
 
 @pytest.mark.rule("AV-3")
+@pytest.mark.needs("hostile")
 async def test_wrong_key_delivers_nothing(cast: Cast) -> None:
     """With a key or hash that is not the file's, or a body not for this scanner, nothing is delivered."""
     sender, receiver = await cast.agents(0, 1)
@@ -123,6 +126,7 @@ async def test_wrong_key_delivers_nothing(cast: Cast) -> None:
 
 
 @pytest.mark.rule("AV-8")
+@pytest.mark.needs("hostile")
 @pytest.mark.parametrize("home", [0, 1])
 async def test_every_member_gets_the_same_answer(cast: Cast, home: int) -> None:
     """An agent, an agent of the other homeserver and a guest are refused the infected file, and get the clean one."""

@@ -89,6 +89,7 @@ async def _info(cast: Cast, home: int, address: str) -> Response:
     return await anyone.get("/_matrix/identity/api/v1/info", {"medium": "email", "address": address})
 
 
+@pytest.mark.needs("hostile")
 @pytest.mark.rule("REG-8")
 @pytest.mark.parametrize("home", [0, 1])
 async def test_no_spelling_makes_an_outsider_an_agent(cast: Cast, home: int) -> None:

@@ -21,7 +21,7 @@ class Agent(User):
     """A person; `environment.crowd` says who is next."""
 
     # Locust wants to see some; what people do comes by the schedule.
-    tasks: ClassVar = [lambda _user: None]
+    tasks: ClassVar = [lambda _user: None]  # type: ignore[misc]
 
     def run(self) -> None:  # type: ignore[misc]  # final is meant for tasks, which there are none of
         """Come, and poll; instead of Locust's loop of tasks."""

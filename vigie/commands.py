@@ -158,7 +158,7 @@ def check(options: Namespace, console: Console) -> int:
     with ExitStack() as standing:
         toml = _deployment(options, console, standing)
         arguments = [str(Path(conformance.__file__).parent), "--rootdir", str(PROJECT), "-c", str(PROJECT / "pyproject.toml")]
-        arguments += ["--deployment", str(toml), "--level", options.level]
+        arguments += ["--deployment", str(toml), "--level", options.level, "--profile", options.profile]
         arguments += [word for rule in options.rule for word in ("--rule", rule)]
         if options.deployment in ("embedded", "containers"):
             arguments += ["--breakable", "own", "--database", options.database]
