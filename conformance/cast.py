@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -133,4 +132,4 @@ class Cast:
 
     def word(self, about: str = "mot") -> str:
         """Give a word that nobody else uses, with letters that encodings change."""
-        return f"{about}-été-{secrets.token_hex(8)}"
+        return f"{about}-été-{self.population.word()}"

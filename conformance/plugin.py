@@ -6,11 +6,12 @@ With pytest-xdist the controller starts the deployment and judges; workers run c
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import secrets
 import shlex
 import traceback
-from collections.abc import AsyncIterator, Generator
+from collections.abc import AsyncIterator, Generator, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
@@ -18,6 +19,7 @@ from typing import Any, cast
 import pytest
 import pytest_asyncio
 
+from conformance.adversaries.driving import Adversary, Size, seed_of
 from conformance.cast import Cast
 from conformance.catalogue import UnknownRule, load
 from conformance.deploying import Deploying
@@ -49,7 +51,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--overlay", action="append", default=[], metavar="HOMESERVER=FILE", help="YAML laid over its configuration"
     )
-    group.addoption("--run-seed", default="", help="seed of the people; told in the verdict")
+    group.addoption("--run-seed", default="", help="seed of the people and of the adversaries; told in the verdict")
+    group.addoption("--people", default=None, help="keeps the people of one seed apart; told in the verdict, none where fresh")
+    group.addoption("--adversary", default="quick", choices=tuple(Size), help="how long the adversaries look")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -77,6 +81,12 @@ class Suite:
         told = workerinput or {}
         self.worker = told.get("workerid", "main")
         self.seed = int(told.get("vigie_seed") or config.getoption("--run-seed") or secrets.randbits(32))
+        self.size = Size(config.getoption("--adversary"))
+        # A deployment that stood before may have had the people of this seed already.
+        fresh = config.getoption("--deployment") in ("embedded", "containers")
+        people = told.get("vigie_people", config.getoption("--people"))
+        self.people: str = people if people is not None else "" if fresh else secrets.token_hex(4)
+        self.secret = secrets.token_hex(16)
         stamp = datetime.now().strftime("%Y-%m-%dT%H-%M-%S")
         default = config.rootpath / "reports" / "runs" / stamp
         self.out = Path(told.get("vigie_out") or config.getoption("--out") or default)
@@ -89,9 +99,10 @@ class Suite:
             levels=levels,
             selection=config.getoption("keyword", "") or "",
             seed=self.seed,
+            people=self.people,
+            adversary=self.size,
             command=shlex.join(["pytest", *config.invocation_params.args]),
         )
-        self.population = Population(str(self.seed), f"{self.worker}/{secrets.token_hex(4)}")
         self.failure = ""
         self.expected: set[str] = set()
 
@@ -105,6 +116,11 @@ class Suite:
             pytest.exit(f"vigie: {error}", returncode=SETUP_FAILED)
         node.workerinput["vigie_out"] = str(self.out)
         node.workerinput["vigie_seed"] = str(self.seed)
+        node.workerinput["vigie_people"] = self.people
+
+    def population(self, item: pytest.Item) -> Population:
+        """Give the people of one check: the same for a seed whichever worker runs it, and whatever ran before."""
+        return Population(str(self.seed), f"{self.people}/{item.nodeid}", self.secret)
 
     # Choosing
 
@@ -296,8 +312,25 @@ async def _cast(request: pytest.FixtureRequest, deployment: Deployment) -> Async
     recorder = request.node.stash.get(RECORDER, None) or Recorder("own/test", "own", "")
     recorder.watch(deployment)
     transport = AsyncTransport(deployment.ca, (recorder.exchange,))
-    yield Cast(deployment, transport, suite.population, recorder)
+    yield Cast(deployment, transport, suite.population(request.node), recorder)
     await transport.close()
 
 
-__all__ = ["Suite", "deployment"]
+@pytest.fixture
+def adversary(request: pytest.FixtureRequest, deployment: Deployment) -> Iterator[Adversary]:
+    """Give the adversary of one check, with people and an event loop of its own."""
+    suite = cast(Suite, request.config.pluginmanager.getplugin("vigie-suite"))
+    recorder = request.node.stash.get(RECORDER, None) or Recorder("own/test", "own", "")
+    recorder.watch(deployment)
+    progress = suite.out / "adversaries.log" if suite.size is not Size.QUICK else None
+    if progress:
+        progress.parent.mkdir(parents=True, exist_ok=True)
+    with asyncio.Runner() as runner:
+        transport = AsyncTransport(deployment.ca, (recorder.exchange,))
+        people = Cast(deployment, transport, suite.population(request.node), recorder)
+        seed = seed_of(suite.seed, request.node.nodeid)
+        yield Adversary(people, suite.size, seed, runner, recorder.check, progress)
+        runner.run(transport.close())
+
+
+__all__ = ["Suite", "adversary", "deployment"]

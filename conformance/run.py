@@ -47,6 +47,8 @@ class Run:
     levels: Sequence[Level] = ()
     selection: str = ""
     seed: int = 0
+    people: str = ""
+    adversary: str = ""
     command: str = ""
     profile: str = "guide"
     deployment: Deployment | None = None
@@ -98,6 +100,8 @@ class Run:
             seconds=round(time.monotonic() - self._began, 1),
             command=self.command,
             seed=self.seed,
+            people=self.people,
+            adversary=self.adversary,
             doubt="; ".join(self.incidents),
         )
 

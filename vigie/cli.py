@@ -67,7 +67,9 @@ def _parser() -> argparse.ArgumentParser:
         "--level", type=_levels, default="", help="levels to judge, by commas: must,should,derived; all by default"
     )
     check.add_argument("--out", type=Path, help="folder for verdict and evidence")
-    check.add_argument("--seed", type=int, help="seed of the people and of the order")
+    check.add_argument("--seed", type=int, help="seed of the people, of the order and of the adversaries: replays a run")
+    check.add_argument("--people", help="with --seed, replays a run against a deployment that stood before; its verdict tells")
+    check.add_argument("--adversary", choices=("quick", "normal", "long"), default="quick", help="how long adversaries look")
     check.add_argument("--workers", type=int, default=4, help="checks side by side (default 4); 1 runs them one by one")
     check.add_argument("-k", dest="keyword", default="", help="only checks whose names match, as in pytest")
     _add_plan(check)

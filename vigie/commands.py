@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import signal
 from argparse import Namespace
 from contextlib import ExitStack
@@ -157,8 +158,11 @@ def check(options: Namespace, console: Console) -> int:
         arguments += [word for rule in options.rule for word in ("--rule", rule)]
         if options.out:
             arguments += ["--out", str(options.out.resolve())]
-        if options.seed is not None:
-            arguments += ["--run-seed", str(options.seed), f"--randomly-seed={options.seed}"]
+        seed = secrets.randbits(32) if options.seed is None else options.seed
+        arguments += ["--run-seed", str(seed), f"--randomly-seed={seed}", "--adversary", options.adversary]
+        # Its own deployment has nobody yet; the TOML file that the suite is given does not tell.
+        people = "" if options.people is None and options.deployment in ("embedded", "containers") else options.people
+        arguments += [] if people is None else [f"--people={people}"]
         if options.keyword:
             arguments += ["-k", options.keyword]
         arguments += ["-n", str(options.workers), "--dist", "worksteal"] if options.workers > 1 else []
@@ -215,8 +219,9 @@ def _summarise(console: Console, verdict: Verdict) -> None:
             console.print(Text(f"{rule.id} {rule.status}: {rule.reason}", style=COLOURS[rule.status]), soft_wrap=True)
     word, style = _WORDS[verdict.outcome]
     levels = ", ".join(verdict.asked.levels) if len(verdict.asked.levels) < len(Level) else "all levels"
+    people = f", people {verdict.people}" if verdict.people else ""
     line = Text(word, style=style)
-    line.append(f"  ({levels}; {verdict.seconds:.0f} s; seed {verdict.seed})", style="default")
+    line.append(f"  ({levels}; {verdict.seconds:.0f} s; seed {verdict.seed}{people})", style="default")
     if verdict.doubt:
         line.append(f"  {verdict.doubt}", style="yellow")
     console.print(line)
