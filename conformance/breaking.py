@@ -122,7 +122,7 @@ async def fragile(request: pytest.FixtureRequest, breakable: Deployment) -> Asyn
     with alone(folder) if folder is not None else contextlib.nullcontext():
         powers.restore()
         recorder.watch(breakable)
-        transport = AsyncTransport(breakable.ca, (recorder.exchange,))
+        transport = AsyncTransport(breakable.ca, (recorder.exchange,), breakable.origins())
         try:
             yield Fragile(Cast(breakable, transport, suite.population, recorder), powers)
         finally:

@@ -10,13 +10,13 @@ from typing import Any
 import yaml
 
 from fixtures.deployment import Deployment
-from fixtures.embedded import Embedded
-from fixtures.errors import DeploymentError, FixtureError
-from fixtures.journal import Journal
+from fixtures.embedded import Embedded, dead
+from fixtures.errors import DeploymentError
+from fixtures.images import Images
 from fixtures.preflight import ensure_answers
 from fixtures.stack import Plan
 
-__all__ = ["Deploying", "read_overlays"]
+__all__ = ["Deploying", "read_images", "read_overlays"]
 
 
 def read_overlays(arguments: list[str]) -> dict[str, dict[str, Any]]:
@@ -38,6 +38,11 @@ def read_overlays(arguments: list[str]) -> dict[str, dict[str, Any]]:
     return overlays
 
 
+def read_images(path: Path | str | None) -> Images:
+    """Read which images replace ours, if a file says so; raises `DeploymentError`."""
+    return Images.read(Path(path)) if path else Images()
+
+
 class Deploying:
     """Holds the deployment of a run, for one process of it."""
 
@@ -47,11 +52,11 @@ class Deploying:
         self._asked: str = told or config.getoption("--deployment")
         self._database: str = config.getoption("--database")
         self._overlays: list[str] = config.getoption("--overlay")
+        self._images: str = config.getoption("--images")
         self._own: Embedded | None = None
         self.deployment: Deployment | None = None
-        self.shared = (
-            config.getoption("--breakable") or ("own" if config.getoption("--deployment") == "embedded" else "same")
-        ) == "same"
+        own = "own" if config.getoption("--deployment") in ("embedded", "containers") else "same"
+        self.shared = (config.getoption("--breakable") or own) == "same"
         self._second: Deployment | None = None
         self.progress: Callable[[str, str], None] = lambda _name, _state: None
         self.announce: Callable[[list[str]], None] = lambda _names: None
@@ -59,11 +64,10 @@ class Deploying:
     def get(self) -> Deployment:
         """Give the deployment, starting it at the first call; raises `FixtureError`."""
         if self.deployment is None:
-            if self._asked == "embedded":
-                self._own = Embedded.start(self._plan(), progress=self.progress, announce=self.announce)
+            if self._asked in ("embedded", "containers"):
+                images = read_images(self._images) if self._asked == "containers" else None
+                self._own = Embedded.start(self._plan(), images=images, progress=self.progress, announce=self.announce)
                 self.deployment = self._own.deployment
-            elif self._asked == "containers":
-                raise FixtureError("--deployment containers: not there yet; use embedded or a TOML file")
             else:
                 found = Deployment.read(Path(self._asked))
                 if not self._told:
@@ -81,7 +85,8 @@ class Deploying:
         if self.shared:
             yield self.get()
             return
-        with Embedded.start(self._plan(durable=True)) as second:
+        images = read_images(self._images) if self.get().kind == "containers" else None
+        with Embedded.start(self._plan(durable=True), images=images) as second:
             self._second = second.deployment
             yield second.deployment
         self._second = None
@@ -95,7 +100,7 @@ class Deploying:
         """Name the services of this machine that ended by themselves, as far as their pids are known."""
         stores = [each.storage for each in (self.deployment, self._second) if each is not None]
         folders = [storage.processes for storage in stores if storage is not None and storage.processes is not None]
-        return [name for folder in folders for name in Journal(folder).dead()]
+        return [name for folder in folders for name in dead(folder)]
 
     def stop(self) -> None:
         """End the deployment if it is the run's own."""
