@@ -181,18 +181,6 @@ class CrowdMachine:
                 if is_signed(content, device.user_id, device.device_id, device.ed25519):
                     key = device.identity.from_base64(content["key"])
                     session = self._account.create_outbound_session(device.identity, key)
-                    print(
-                        "DBGC",
-                        time.monotonic(),
-                        self._session.user_id,
-                        self._session.device_id,
-                        self.curve25519,
-                        "claimed",
-                        device.user_id,
-                        device.device_id,
-                        content["key"],
-                        session.session_id,
-                    )
                     # Not in place of one that came in meanwhile: what its maker sends still needs it.
                     self._olm.setdefault(device.curve25519, []).append(session)
                     break
@@ -287,17 +275,6 @@ class CrowdMachine:
             try:
                 opened = from_json(self._open(str(content["sender_key"]), mine))
             except ValueError:  # every error of vodozemac is one; so is bad JSON
-                    "DBG",
-                    time.monotonic(),
-                    self._session.user_id,
-                    self._session.device_id,
-                    "from",
-                    event["sender"],
-                    content["sender_key"],
-                    mine["type"],
-                    E,
-                    len(self._olm.get(content["sender_key"], [])),
-                )
                 self.unopened += 1
                 continue
             session_id = self._take_key(event, opened)
