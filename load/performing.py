@@ -17,8 +17,10 @@ from fixtures.deployment import Deployment
 from fixtures.errors import FixtureError
 from load.arrivals import schedule
 from load.crowd import Crowd
+from load.driver import drive
 from load.measures import Measures
 from load.plan import Plan
+from load.probes import run_probe
 from load.profile import Profile
 from load.report import Worker
 from load.store import Store
@@ -148,11 +150,24 @@ class Performance:
             gevent.spawn(self._hand_on, around),
             gevent.spawn(self._report, measures),
         ]
+        watchers += [gevent.spawn(self._probe, each.name, each.every, measures) for each in self.profile.probes]
         try:
             yield
         finally:
             gevent.killall(watchers)
             around.figures.hand_on(self.environment.stats)
+
+    def _probe(self, name: str, every: float, measures: Measures) -> None:
+        """Ask again and again whether a rule still holds. One process does it for all."""
+        assert self.crowd is not None
+        context = self.crowd.probe_context() if self.shard == 0 else None
+        due = self.start + every
+        while context is not None:
+            gevent.sleep(max(0.0, due - time.monotonic()))
+            result, message = drive(run_probe(name, context))
+            measures.probe(name, due, result, message)
+            # One that took longer than its turn leaves out those it missed.
+            due += every * max(1.0, (time.monotonic() - due) // every + 1)
 
     def _hand_on(self, around: Surroundings) -> None:
         while True:

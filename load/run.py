@@ -33,6 +33,7 @@ from load import aftermath
 from load.arrivals import peak_rate
 from load.making import ensure
 from load.performing import Performance
+from load.probes import ensure_known
 from load.profile import Profile
 from load.report import conclude, tell
 
@@ -83,6 +84,7 @@ def _run(options: argparse.Namespace, stop: Event) -> int:
     profile = Profile.read(options.profile).with_changes(
         rate=options.rate, people=options.people, measured=options.measured, seed=options.seed
     )
+    ensure_known(profile)
     ensure_allowed(deployment, profile)
     ensure_answers(deployment)
     began = time.monotonic()
