@@ -12,6 +12,7 @@ from conformance.catalogue import Catalogue, Rule
 from conformance.profiles import Profile
 from fixtures.deployment import Deployment
 from reports import make
+from reports import proof as proof_report
 from reports.redaction import Redactor
 from reports.verdict import (
     NOT_ASKED,
@@ -47,8 +48,11 @@ class Run:
     levels: Sequence[Level] = ()
     selection: str = ""
     seed: int = 0
+    people: str = ""
+    adversary: str = ""
     command: str = ""
     profile: Profile = field(default_factory=lambda: Profile("guide"))
+    proof: Path | None = None
     deployment: Deployment | None = None
     kind: str = "embedded"
     results: dict[str, list[Check]] = field(default_factory=dict)
@@ -98,12 +102,16 @@ class Run:
             seconds=round(time.monotonic() - self._began, 1),
             command=self.command,
             seed=self.seed,
+            people=self.people,
+            adversary=self.adversary,
             doubt="; ".join(self.incidents),
         )
 
     def finish(self) -> tuple[Outcome, Path]:
         """Write the verdict and what is made from it; gives the outcome and the page's path. Raises `ReportError`."""
         verdict = self.verdict()
+        if self.proof is not None:
+            verdict = proof_report.with_proof(verdict, proof_report.read(self.proof))
         write(verdict, self.out / "verdict.json", Redactor())
         return verdict.outcome, make.make_all(self.out)
 

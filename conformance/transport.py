@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -41,13 +42,13 @@ class AsyncTransport:
     guard: Guard | None = None
     pace: Pace | None = None
 
-    def __init__(self, ca: Path | None, observers: tuple[Observer, ...] = ()) -> None:
-        """Trust this authority, and tell these observers."""
+    def __init__(self, ca: Path | None, observers: tuple[Observer, ...] = (), origins: Mapping[str, str] | None = None) -> None:
+        """Trust this authority, and tell these observers; `origins` are those of `Deployment.origins`."""
         limits = httpx.Limits(max_connections=50, max_keepalive_connections=20)
         self._http = httpx.AsyncClient(
             verify=_context(ca, ca.stat().st_mtime_ns if ca else 0), limits=limits, follow_redirects=False, trust_env=False
         )
-        self.observers = observers
+        self.observers, self._origins = observers, dict(origins or {})
         self._waited = 0.0
 
     async def send(self, request: Request) -> Response:
@@ -89,7 +90,7 @@ class AsyncTransport:
         try:
             answer = await self._http.request(
                 request.method,
-                request.url,
+                self._reached(request.url),
                 content=request.body,
                 headers=dict(request.headers),
                 timeout=request.timeout,
@@ -103,6 +104,13 @@ class AsyncTransport:
         response = Response(answer.status_code, dict(answer.headers), answer.content, request)
         self._tell(request, response, "", began)
         return response
+
+    def _reached(self, url: str) -> str:
+        if not self._origins:
+            return url
+        parts = urlsplit(url)
+        origin = f"{parts.scheme}://{parts.netloc}"
+        return self._origins.get(origin, origin) + url.removeprefix(origin)
 
     async def sleep(self, seconds: float) -> None:
         """Wait."""
