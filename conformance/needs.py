@@ -40,6 +40,7 @@ _BY_ATTRIBUTE = {
     "device": "accounts",
     "devices": "accounts",
 }
+_BY_FIXTURE = {"fragile": ("accounts", "faults"), "adversary": ("accounts", "hostile")}
 _WHO_LIVES_THERE = {"agent", "agents", "newcomer", "home"}
 _WRITING = {"post": "POST", "put": "PUT", "delete": "DELETE"}
 _SCANNING = {"scan", "download", "scan_encrypted", "download_encrypted", "for_scanner"}
@@ -125,6 +126,8 @@ def _direct(node: ast.AsyncFunctionDef | ast.FunctionDef) -> Iterator[str]:
             names = ast.literal_eval(decorator.args[0])
             if any(isinstance(each, int) and each >= 1 for each in numbers):
                 abroad |= {names} if isinstance(names, str) else set(names)
+    for argument in node.args.args:
+        yield from _BY_FIXTURE.get(argument.arg, ())
     for each in ast.walk(node):
         if isinstance(each, ast.Attribute):
             if each.attr in _BY_ATTRIBUTE and _is_the_deployments(each):

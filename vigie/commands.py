@@ -198,7 +198,12 @@ def _deployment(options: Namespace, console: Console, standing: ExitStack) -> Pa
 
 
 def _run(console: Console, shown: _Shown, arguments: list[str]) -> int:
-    code = int(pytest.main([*arguments, "-p", "no:terminal", "-p", "no:cacheprovider"], plugins=[shown]))
+    try:
+        code = int(pytest.main([*arguments, "-p", "no:terminal", "-p", "no:cacheprovider"], plugins=[shown]))
+    finally:
+        # However pytest came to its end: where a plugin failed in its last hook, the suite's was not asked.
+        if shown.suite is not None:
+            shown.suite.depart()
     return _conclude(console, shown, code)
 
 
