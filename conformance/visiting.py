@@ -66,8 +66,8 @@ def take_away(deployment: Deployment, made: Made, tell: Callable[[str], None]) -
     """Take away what a journal names; gives in a line what could not be, or nothing."""
 
     def say(line: str) -> None:
-        # Whoever listened may be gone; what was made is taken away all the same.
-        with contextlib.suppress(OSError):
+        # Whoever listened may be gone, which Rich answers by leaving; what was made is taken away all the same.
+        with contextlib.suppress(OSError, SystemExit):
             tell(line)
 
     things = made.things()
