@@ -36,7 +36,7 @@ def test_nothing_is_made_where_nothing_is_allowed(vigie: Vigie, deployment: Depl
     before = active(deployment)
     had = devices(deployment, before.accounts)
     out = tmp_path / "run"
-    rules = [word for rule in ("REG-4", "GST-1", "AV-2") for word in ("--rule", rule)]
+    rules = [word for rule in ("REG-4", "REG-12", "GST-1", "AV-2") for word in ("--rule", rule)]
     done = vigie("check", "--deployment", str(file), *rules, "--workers", "1", "--out", str(out))
     assert done.returncode == 3, done.stdout + done.stderr
     assert "only reads" in done.stdout
@@ -44,9 +44,19 @@ def test_nothing_is_made_where_nothing_is_allowed(vigie: Vigie, deployment: Depl
     for rule in ("REG-4", "GST-1", "AV-2"):
         status, reason = told[rule]
         assert status == "untestable" and 'allow = ["' in reason, f"{rule} is {status}: {reason}"
+    read_only = next(rule for rule in read(out / "verdict.json").rules if rule.id == "REG-12")
+    passed = [check.id for check in read_only.checks if check.status == "pass"]
+    assert passed == ["REG-12/every-homeserver-tells-where-an-address-lives"], "what only reads is told all the same"
     assert active(deployment) == before
     assert devices(deployment, before.accounts) == had
     assert journals(deployment) == []
+
+
+def test_what_is_hostile_as_a_whole_is_refused(vigie: Vigie, deployment: Deployment, tmp_path: Path) -> None:
+    file = foreign(deployment, tmp_path / "other.toml", allow=("accounts",))
+    done = vigie("check", "--deployment", str(file), "--adversary", "long", "--rule", "REG-8")
+    assert done.returncode == 4 and 'allow = ["hostile"]' in done.stderr, done.stdout + done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
 
 
 def test_nothing_is_active_after_a_visit(vigie: Vigie, deployment: Deployment, tmp_path: Path) -> None:
