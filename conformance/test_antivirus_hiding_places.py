@@ -12,6 +12,7 @@ from scenarios import files
 
 
 @pytest.mark.rule("AV-6")
+@pytest.mark.needs("hostile")
 @pytest.mark.parametrize("place", list(WRAPPINGS))
 async def test_infected_file_is_found_in_its_hiding_place(cast: Cast, place: str) -> None:
     """Hidden in this way an infected file is not delivered, in clear or encrypted; a clean one in the same place is."""
@@ -39,6 +40,7 @@ async def test_infected_file_is_found_in_its_hiding_place(cast: Cast, place: str
 
 
 @pytest.mark.rule("AV-6")
+@pytest.mark.needs("hostile")
 async def test_archive_bomb_is_refused_and_the_scanner_lives(cast: Cast) -> None:
     """An archive that unpacks to more than can be searched is refused, with and without a virus, and files pass after it.
 
