@@ -1,7 +1,7 @@
 # Everything sets itself up first: make check, make test, make containers.
 SHELL := /bin/sh
 .DEFAULT_GOAL := check
-.PHONY: setup check containers test test-containers lint clean
+.PHONY: setup check prove containers test test-containers lint clean
 
 # The first Python that the pinned packages are published for; one that is newer is tried before giving up.
 PYTHON ?= $(shell for python in python3 python3.11 python3.12 python3.13; do \
@@ -28,6 +28,10 @@ lint: setup
 containers: setup
 	.venv/bin/python -m fixtures.engine run -- .venv/bin/vigie check --deployment containers
 
+# Every seeded fault in force once: the suite must turn red for it, and for its reason.
+prove: setup
+	.venv/bin/vigie prove
+
 test: lint
 	@mkdir -p .vigie/tmp
 	PYTEST_DEBUG_TEMPROOT=$(CURDIR)/.vigie/tmp .venv/bin/pytest tests --ignore=tests/containers
@@ -43,5 +47,5 @@ test-containers: setup
 clean:
 	@if [ -x .venv/bin/vigie ]; then .venv/bin/vigie down; fi
 	rm -rf .venv .vigie build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
-	rm -rf reports/runs reports/latest
+	rm -rf reports/runs reports/latest reports/proofs reports/latest-proof
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

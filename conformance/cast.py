@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from conformance import extras
 from conformance.guard import allowing
+from conformance.imap import ImapMailbox
 from conformance.outcome import untestable
 from conformance.recorder import Recorder
 from conformance.transport import AsyncTransport
@@ -36,13 +36,17 @@ class Cast:
     transport: AsyncTransport
     population: Population
     recorder: Recorder
+    registration: str = "link"
 
     @property
     def mailbox(self) -> Mailbox:
         """Everybody's mail; raises `Untestable` where mails cannot be read."""
         if self.deployment.mail is None:
             raise untestable("a way to read mails ([mail] in the deployment's TOML)")
-        return Mailbox(self.transport, self.deployment.mail.url, self.recorder.mail)
+        place = self.deployment.mail
+        if place.kind == "imap":
+            return ImapMailbox(self.transport, place.url, self.recorder.mail, place, self.deployment.ca)
+        return Mailbox(self.transport, place.url, self.recorder.mail)
 
     @property
     def homes(self) -> tuple[Homeserver, ...]:
@@ -127,4 +131,4 @@ class Cast:
     def word(self, about: str = "mot") -> str:
         """Give a word that nobody else uses, with letters that encodings change."""
         mark = f"-{self.population.mark}" if self.population.mark else ""
-        return f"{about}{mark}-été-{secrets.token_hex(8)}"
+        return f"{about}{mark}-été-{self.population.word()}"

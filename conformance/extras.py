@@ -55,7 +55,7 @@ async def _by_administrator(cast: Cast, person: Person) -> None:
 
 
 async def _register(cast: Cast, person: Person) -> Session:
-    return await REGISTRATIONS["link"](cast.transport, cast.mailbox, person)
+    return await REGISTRATIONS[cast.registration](cast.transport, cast.mailbox, person)
 
 
 async def _invited(cast: Cast, guest: Person) -> Session:

@@ -37,19 +37,17 @@ def allowing(abilities: Iterable[str]) -> str:
 
 @dataclass
 class Guard:
-    """Asked before each request and told after it; `declared` is what the check that runs says it needs."""
+    """Asked before each request and told after it.
+
+    It `steps_back` while a check looks at the server's own limits: then nobody slows it, and it sees every 429.
+    """
 
     deployment: Deployment
     made: Made
     pace: Pace
-    declared: frozenset[str] = frozenset()
+    steps_back: bool = False
     _people: dict[str, str] = field(default_factory=dict)
     _addresses: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def steps_back(self) -> bool:
-        """Whether the check that runs looks at the server's own limits: then nobody slows it, and it sees every 429."""
-        return "hostile" in self.declared
 
     def admit(self, request: Request) -> Request:
         """Let a request out, with the run's tag in what it makes; raises `Untestable` where it may not."""

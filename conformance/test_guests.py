@@ -8,6 +8,7 @@ import pytest
 
 from conformance.cast import Cast
 from conformance.checks.answers import accepted, refused
+from conformance.checks.contents import opens_as
 from conformance.checks.directory import finds_only
 from conformance.journeys import gathered, invited_guest
 from scenarios import conversations, directory, files
@@ -137,8 +138,7 @@ async def test_guest_takes_part_where_invited(cast: Cast, home: int) -> None:
     shared = await files.share_encrypted(guest, room_id, content, "compte-rendu.txt", "text/plain")
     received = await host.wait_to_read(room_id, shared)
     answer = await files.download_encrypted(host.session, await files.for_scanner(host.session, received.content["file"]))
-    assert answer.status == 200, f"the guest's file should be delivered, but: {answer}"
-    assert files.decrypt_file(answer.body, received.content["file"]) == content
+    opens_as(answer, received.content["file"], content, "the guest's file")
 
 
 @pytest.mark.rule("GST-6")
@@ -151,5 +151,4 @@ async def test_guest_reads_files_of_agents(cast: Cast) -> None:
     event_id = await files.share_encrypted(host, room_id, content, "annexe.txt", "text/plain")
     message = await guest.wait_to_read(room_id, event_id)
     answer = await files.download_encrypted(guest.session, await files.for_scanner(guest.session, message.content["file"]))
-    assert answer.status == 200, f"the file should be delivered to the guest, but: {answer}"
-    assert files.decrypt_file(answer.body, message.content["file"]) == content
+    opens_as(answer, message.content["file"], content, "an agent's file, for the guest,")

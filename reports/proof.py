@@ -11,9 +11,9 @@ from pydantic import AwareDatetime, Field, NonNegativeFloat, NonNegativeInt, mod
 
 from reports.files import write_atomically
 from reports.model import Document, Text, dumped, read_document
-from reports.verdict import Component
+from reports.verdict import Component, Verdict
 
-__all__ = ["Counts", "Proof", "Tried", "make_proof", "proved_by", "read", "write"]
+__all__ = ["Counts", "Proof", "Tried", "make_proof", "proved_by", "read", "with_proof", "write"]
 
 
 class Tried(Document):
@@ -98,6 +98,13 @@ def proved_by(proof: Proof) -> dict[str, tuple[str, ...]]:
         if each.caught:
             found[each.rule] = (*found.get(each.rule, ()), each.id)
     return found
+
+
+def with_proof(verdict: Verdict, proof: Proof) -> Verdict:
+    """Give the verdict with what proved each rule."""
+    proved = proved_by(proof)
+    rules = tuple(rule.model_copy(update={"proved_by": proved.get(rule.id, ())}) for rule in verdict.rules)
+    return verdict.model_copy(update={"rules": rules})
 
 
 def write(proof: Proof, path: Path) -> None:

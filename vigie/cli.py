@@ -1,4 +1,7 @@
-"""``vigie``: rules, up, down, check, report. Exit codes: 0 holds, 1 does not hold, 3 cannot tell, 4 not set up or misused."""
+"""``vigie``: rules, up, down, check, doctor, sweep, report.
+
+Exit codes: 0 holds, 1 does not hold, 3 cannot tell, 4 not set up or misused.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +15,12 @@ from pathlib import Path
 
 from rich.console import Console
 
+from conformance import profiles
 from conformance.catalogue import CatalogueError
 from fixtures.errors import FixtureError
 from reports.files import ReportError
 from reports.verdict import Level
-from vigie import commands, loading, sweep
+from vigie import commands, doctor, loading, sweep
 from vigie.proving import add_prove
 
 __all__ = ["NOT_SET_UP", "main"]
@@ -69,17 +73,23 @@ def _parser() -> argparse.ArgumentParser:
         "--level", type=_levels, default="", help="levels to judge, by commas: must,should,derived; all by default"
     )
     check.add_argument("--out", type=Path, help="folder for verdict and evidence")
-    check.add_argument("--seed", type=int, help="seed of the people and of the order")
+    check.add_argument("--profile", choices=profiles.names(), default=profiles.DEFAULT, help="which deviations are accepted")
+    check.add_argument("--proof", type=Path, metavar="FILE", help="what proved each rule; the latest proof.json by default")
+    check.add_argument("--seed", type=int, help="seed of the people, of the order and of the adversaries: replays a run")
+    check.add_argument("--people", help="with --seed, replays a run against a deployment that stood before; its verdict tells")
+    check.add_argument("--adversary", choices=("quick", "normal", "long"), default="quick", help="how long adversaries look")
     check.add_argument("--workers", type=int, default=4, help="checks side by side (default 4); 1 runs them one by one")
     check.add_argument("-k", dest="keyword", default="", help="only checks whose names match, as in pytest")
     _add_plan(check)
     check.set_defaults(run=commands.check)
 
+    doctor.add_to(commands_)
     sweep.add_to(commands_)
     loading.add_parsers(commands_)
 
     report = commands_.add_parser("report", help="make page, JUnit XML and summary again from a run's verdict.json")
     report.add_argument("folder", type=Path, nargs="?", default=Path("reports/latest"), help="a run's folder")
+    report.add_argument("--proof", type=Path, metavar="FILE", help="proof.json that tells what proved each rule")
     report.set_defaults(run=commands.report)
     add_prove(commands_)
     return parser

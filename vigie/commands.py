@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import signal
 from argparse import Namespace
 from contextlib import ExitStack
@@ -26,7 +27,9 @@ from fixtures.embedded import Embedded
 from fixtures.preflight import ensure_answers
 from fixtures.stack import Plan
 from reports import make
-from reports.verdict import Level, Outcome, Status, Verdict, exit_code, read
+from reports import proof as proof_report
+from reports.redaction import Redactor
+from reports.verdict import Level, Outcome, Status, Verdict, exit_code, read, write
 from vigie.examples import make_examples
 from vigie.progress import COLOURS, CheckProgress, StartProgress
 
@@ -156,7 +159,7 @@ def check(options: Namespace, console: Console) -> int:
     with ExitStack() as standing:
         toml = _deployment(options, console, standing)
         arguments = [str(Path(conformance.__file__).parent), "--rootdir", str(PROJECT), "-c", str(PROJECT / "pyproject.toml")]
-        arguments += ["--deployment", str(toml), "--level", options.level]
+        arguments += ["--deployment", str(toml), "--level", options.level, "--profile", options.profile]
         arguments += [word for rule in options.rule for word in ("--rule", rule)]
         if options.deployment in ("embedded", "containers"):
             arguments += ["--breakable", "own", "--database", options.database]
@@ -164,8 +167,14 @@ def check(options: Namespace, console: Console) -> int:
             arguments += [word for overlay in options.overlay for word in ("--overlay", overlay)]
         if options.out:
             arguments += ["--out", str(options.out.resolve())]
-        if options.seed is not None:
-            arguments += ["--run-seed", str(options.seed), f"--randomly-seed={options.seed}"]
+        if options.proof:
+            proof_report.read(options.proof)
+            arguments += ["--proof", str(options.proof.resolve())]
+        seed = secrets.randbits(32) if options.seed is None else options.seed
+        arguments += ["--run-seed", str(seed), f"--randomly-seed={seed}", "--adversary", options.adversary]
+        # Its own deployment has nobody yet; the TOML file that the suite is given does not tell.
+        people = "" if options.people is None and options.deployment in ("embedded", "containers") else options.people
+        arguments += [] if people is None else [f"--people={people}"]
         if options.keyword:
             arguments += ["-k", options.keyword]
         arguments += ["-n", str(options.workers), "--dist", "loadgroup"] if options.workers > 1 else []
@@ -224,8 +233,9 @@ def _summarise(console: Console, verdict: Verdict) -> None:
             console.print(Text(f"{rule.id} {rule.status}: {rule.reason}", style=COLOURS[rule.status]), soft_wrap=True)
     word, style = _WORDS[verdict.outcome]
     levels = ", ".join(verdict.asked.levels) if len(verdict.asked.levels) < len(Level) else "all levels"
+    people = f", people {verdict.people}" if verdict.people else ""
     line = Text(word, style=style)
-    line.append(f"  ({levels}; {verdict.seconds:.0f} s; seed {verdict.seed})", style="default")
+    line.append(f"  ({levels}; {verdict.seconds:.0f} s; seed {verdict.seed}{people})", style="default")
     if verdict.doubt:
         line.append(f"  {verdict.doubt}", style="yellow")
     console.print(line)
@@ -233,5 +243,8 @@ def _summarise(console: Console, verdict: Verdict) -> None:
 
 def report(options: Namespace, console: Console) -> int:
     """Make everything that is told again."""
+    if options.proof:
+        told = proof_report.with_proof(read(options.folder / "verdict.json"), proof_report.read(options.proof))
+        write(told, options.folder / "verdict.json", Redactor())
     console.print(str(make.make_all(options.folder)), highlight=False, soft_wrap=True)
     return 0

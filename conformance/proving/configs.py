@@ -10,6 +10,7 @@ import yaml
 
 from fixtures.embedded import Embedded
 from fixtures.faults.model import Config
+from fixtures.launchers.processes import ProcessLauncher
 from fixtures.service import File, Service
 from fixtures.services.synapse import merge
 
@@ -73,11 +74,12 @@ class Configurations:
             else:
                 self._lay(service)
         if again:
+            assert isinstance(self.embedded.launcher, ProcessLauncher)
             self.embedded.launcher.replace(again)
         self._now = wanted
 
     def _lay(self, service: Service) -> None:
         for file in service.files:
-            path = self.embedded.launcher.service_folder(service.name) / file.path
+            path = self.embedded.launcher.folder / "services" / service.name / file.path
             if path.exists() and path.read_bytes() != file.content:
                 path.write_bytes(file.content)

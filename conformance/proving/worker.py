@@ -100,7 +100,7 @@ def main() -> int:
     os.dup2(2, 1)
     out = Path(sys.argv[1])
     try:
-        embedded = Embedded.start(Plan(), make_site=SeededSite)
+        embedded = Embedded.start(Plan(durable=True), make_site=SeededSite)
     except FixtureError as error:
         answers.write(json.dumps({"failed": str(error)}) + "\n")
         return 4
