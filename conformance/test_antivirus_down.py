@@ -19,6 +19,7 @@ _DOWN = (502, 503, 504)
 
 
 @pytest.mark.rule("AV-5")
+@pytest.mark.needs("hostile")
 @pytest.mark.parametrize("part", ["antivirus", "scanner"])
 async def test_nothing_passes_while_the_analysis_is_down(fragile: Fragile, part: str) -> None:
     """A file delivered before, a new one and an infected one are refused, in clear and encrypted, until the part is back.

@@ -66,6 +66,7 @@ _MALFORMED: dict[str, tuple[Any, dict[str, Any]]] = {
 
 
 @pytest.mark.rule("INC-11")
+@pytest.mark.needs("hostile")
 @pytest.mark.parametrize("shape", list(_MALFORMED))
 async def test_malformed_invitation_does_not_break_the_sync(cast: Cast, shape: str) -> None:
     """A homeserver in wrong hands sends a malformed invitation: the invited person syncs on, and a sound one arrives and opens.

@@ -64,6 +64,7 @@ def _names(port: int) -> list[str]:
 
 
 @pytest.mark.rule("INC-9")
+@pytest.mark.needs("hostile")
 async def test_identity_server_calls_no_inside_address(cast: Cast) -> None:
     """Whatever inside address is named to it as homeserver, the identity server calls nobody there; a true one it asks.
 

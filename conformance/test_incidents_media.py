@@ -27,6 +27,7 @@ def _holds(folder: Path, content: bytes) -> bool:
 
 
 @pytest.mark.rule("INC-2")
+@pytest.mark.needs("hostile")
 @pytest.mark.parametrize("home", [0, 1])
 async def test_file_is_not_given_without_an_account(cast: Cast, home: int) -> None:
     """Without a token, or with one that is none, no media address of any homeserver gives a file; a member gets it.
@@ -63,6 +64,7 @@ async def test_file_is_not_given_without_an_account(cast: Cast, home: int) -> No
 
 
 @pytest.mark.rule("INC-2")
+@pytest.mark.needs("hostile")
 @pytest.mark.parametrize("home", [0, 1])
 async def test_file_is_not_given_to_a_server_that_is_not_let_in(cast: Cast, home: int) -> None:
     """A homeserver that nobody let in, or one that signs wrongly, gets no file; one of the federation gets it."""
