@@ -1,4 +1,4 @@
-"""``vigie compare`` and ``vigie gate``: two sides held against each other, and one exit code for whoever asks before a release."""
+"""``vigie compare`` and ``vigie gate``: two sides held against each other, and one exit code before a release."""
 
 from __future__ import annotations
 
