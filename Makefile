@@ -1,7 +1,7 @@
-# Everything sets itself up first: make check, make test.
+# Everything sets itself up first: make check, make test, make containers.
 SHELL := /bin/sh
 .DEFAULT_GOAL := check
-.PHONY: setup check test lint clean
+.PHONY: setup check prove containers test test-containers lint clean
 
 # The first Python that the pinned packages are published for; one that is newer is tried before giving up.
 PYTHON ?= $(shell for python in python3 python3.11 python3.12 python3.13; do \
@@ -24,15 +24,28 @@ lint: setup
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 
+# With the engine that answers, or one of Debian's under this folder, which is ended afterwards.
+containers: setup
+	.venv/bin/python -m fixtures.engine run -- .venv/bin/vigie check --deployment containers
+
+# Every seeded fault in force once: the suite must turn red for it, and for its reason.
+prove: setup
+	.venv/bin/vigie prove
+
 test: lint
 	@mkdir -p .vigie/tmp
-	PYTEST_DEBUG_TEMPROOT=$(CURDIR)/.vigie/tmp .venv/bin/pytest tests
+	PYTEST_DEBUG_TEMPROOT=$(CURDIR)/.vigie/tmp .venv/bin/pytest tests --ignore=tests/containers
 	.venv/bin/vigie check --level must,should
+
+# What takes an engine: the launcher, an operator's image, and the same verdict on containers as on processes.
+test-containers: setup
+	@mkdir -p .vigie/tmp
+	PYTEST_DEBUG_TEMPROOT=$(CURDIR)/.vigie/tmp .venv/bin/python -m fixtures.engine run -- .venv/bin/pytest tests/containers
 
 # The environment and what tools leave in the checkout; a deployment that still runs is ended first.
 # The cache, which other checkouts use, stays.
 clean:
 	@if [ -x .venv/bin/vigie ]; then .venv/bin/vigie down; fi
 	rm -rf .venv .vigie build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
-	rm -rf reports/runs reports/latest
+	rm -rf reports/runs reports/latest reports/proofs reports/latest-proof
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from conformance import extras
+from conformance.guard import allowing
+from conformance.imap import ImapMailbox
 from conformance.outcome import untestable
 from conformance.recorder import Recorder
 from conformance.transport import AsyncTransport
+from fixtures.allowance import lacking
 from fixtures.deployment import Deployment, Homeserver
 from fixtures.population import Identity, Kind, Population
 from scenarios import accounts
 from scenarios.devices import Device
 from scenarios.mailbox import Mailbox
 from scenarios.people import Person, Role, anonymous
-from scenarios.session import Session, ok, path
+from scenarios.session import Session, ok
 
 __all__ = ["Cast"]
 
@@ -24,20 +28,25 @@ class Cast:
     """Brings people on; everybody is noted in the evidence.
 
     `agent` and `guest` are extras: their account is made by an administrator, with the address, name and identifier that
-    registration would give. Where registration is what is checked, `newcomer` gives somebody without an account.
+    registration would give, and where there is none by registration itself. Where registration is what is checked,
+    `newcomer` gives somebody without an account.
     """
 
     deployment: Deployment
     transport: AsyncTransport
     population: Population
     recorder: Recorder
+    registration: str = "link"
 
     @property
     def mailbox(self) -> Mailbox:
         """Everybody's mail; raises `Untestable` where mails cannot be read."""
         if self.deployment.mail is None:
             raise untestable("a way to read mails ([mail] in the deployment's TOML)")
-        return Mailbox(self.transport, self.deployment.mail.url, self.recorder.mail)
+        place = self.deployment.mail
+        if place.kind == "imap":
+            return ImapMailbox(self.transport, place.url, self.recorder.mail, place, self.deployment.ca)
+        return Mailbox(self.transport, place.url, self.recorder.mail)
 
     @property
     def homes(self) -> tuple[Homeserver, ...]:
@@ -92,20 +101,9 @@ class Cast:
         return [await self.agent(home) for home in homes]
 
     async def _extra(self, person: Person) -> Person:
-        local = person.identity.address.replace("@", "-")
-        person.user_id = f"@{local}:{person.home.server_name}"
-        organisation = person.identity.address.split("@")[1].split(".")[0].capitalize()
-        body = {
-            "password": person.identity.password,
-            "displayname": f"{person.identity.full_name} [{organisation}]",
-            "threepids": [{"medium": "email", "address": person.identity.address}],
-        }
-        answer = await self.administrator(person.home).send(
-            "PUT", path("_synapse", "admin", "v2", "users", person.user_id), body
-        )
-        if answer.status not in (200, 201):
-            raise RuntimeError(f"an extra could not be made: {answer}")
-        await self.log_in(person)
+        if lacking(self.deployment, ["accounts"]):
+            raise untestable(allowing(["accounts"]))
+        await extras.make(self, person)
         return person
 
     def administrator(self, home: Homeserver) -> Session:
@@ -132,4 +130,5 @@ class Cast:
 
     def word(self, about: str = "mot") -> str:
         """Give a word that nobody else uses, with letters that encodings change."""
-        return f"{about}-été-{self.population.word()}"
+        mark = f"-{self.population.mark}" if self.population.mark else ""
+        return f"{about}{mark}-été-{self.population.word()}"

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from fixtures.deployment import Deployment
-from fixtures.embedded import Embedded
-from fixtures.errors import DeploymentError, FixtureError
-from fixtures.journal import Journal
+from fixtures.embedded import Embedded, dead
+from fixtures.errors import DeploymentError
+from fixtures.images import Images
 from fixtures.preflight import ensure_answers
 from fixtures.stack import Plan
 
-__all__ = ["Deploying", "read_overlays"]
+__all__ = ["Deploying", "read_images", "read_overlays"]
 
 
 def read_overlays(arguments: list[str]) -> dict[str, dict[str, Any]]:
@@ -37,6 +38,11 @@ def read_overlays(arguments: list[str]) -> dict[str, dict[str, Any]]:
     return overlays
 
 
+def read_images(path: Path | str | None) -> Images:
+    """Read which images replace ours, if a file says so; raises `DeploymentError`."""
+    return Images.read(Path(path)) if path else Images()
+
+
 class Deploying:
     """Holds the deployment of a run, for one process of it."""
 
@@ -46,28 +52,44 @@ class Deploying:
         self._asked: str = told or config.getoption("--deployment")
         self._database: str = config.getoption("--database")
         self._overlays: list[str] = config.getoption("--overlay")
+        self._images: str = config.getoption("--images")
         self._own: Embedded | None = None
         self.deployment: Deployment | None = None
+        own = "own" if config.getoption("--deployment") in ("embedded", "containers") else "same"
+        self.shared = (config.getoption("--breakable") or own) == "same"
+        self._second: Deployment | None = None
         self.progress: Callable[[str, str], None] = lambda _name, _state: None
         self.announce: Callable[[list[str]], None] = lambda _names: None
 
     def get(self) -> Deployment:
         """Give the deployment, starting it at the first call; raises `FixtureError`."""
         if self.deployment is None:
-            if self._asked == "embedded":
-                overlays = read_overlays(self._overlays)
-                database = "sqlite" if self._database == "sqlite" else "postgresql"
-                plan = Plan(database=database, overlays=overlays)  # type: ignore[arg-type]
-                self._own = Embedded.start(plan, progress=self.progress, announce=self.announce)
+            if self._asked in ("embedded", "containers"):
+                images = read_images(self._images) if self._asked == "containers" else None
+                self._own = Embedded.start(self._plan(), images=images, progress=self.progress, announce=self.announce)
                 self.deployment = self._own.deployment
-            elif self._asked == "containers":
-                raise FixtureError("--deployment containers: not there yet; use embedded or a TOML file")
             else:
                 found = Deployment.read(Path(self._asked))
                 if not self._told:
                     ensure_answers(found)
                 self.deployment = found
         return self.deployment
+
+    def _plan(self, *, durable: bool = False) -> Plan:
+        database = "sqlite" if self._database == "sqlite" else "postgresql"
+        return Plan(database=database, durable=durable, overlays=read_overlays(self._overlays))  # type: ignore[arg-type]
+
+    @contextlib.contextmanager
+    def breakable(self) -> Iterator[Deployment]:
+        """Give the deployment whose parts may be broken: a second one like the run's own, or the one that was named."""
+        if self.shared:
+            yield self.get()
+            return
+        images = read_images(self._images) if self.get().kind == "containers" else None
+        with Embedded.start(self._plan(durable=True), images=images) as second:
+            self._second = second.deployment
+            yield second.deployment
+        self._second = None
 
     def toml(self) -> Path:
         """Give the deployment's TOML, starting it first where that is needed."""
@@ -76,9 +98,9 @@ class Deploying:
 
     def dead(self) -> list[str]:
         """Name the services of this machine that ended by themselves, as far as their pids are known."""
-        if self.deployment is None or self.deployment.storage is None or self.deployment.storage.processes is None:
-            return []
-        return Journal(self.deployment.storage.processes).dead()
+        stores = [each.storage for each in (self.deployment, self._second) if each is not None]
+        folders = [storage.processes for storage in stores if storage is not None and storage.processes is not None]
+        return [name for folder in folders for name in dead(folder)]
 
     def stop(self) -> None:
         """End the deployment if it is the run's own."""

@@ -4,10 +4,13 @@
 
     Untestable      a prerequisite is missing, and the message says which
     AssertionError, NotInTime, UnexpectedAnswer     the deployment did otherwise than the rule: fail
+    pytest's Failed (`pytest.raises` that nothing raised for)     the same
     everything else     the harness, the network or a component: error, which is never green
 """
 
 from __future__ import annotations
+
+import pytest
 
 from reports.verdict import Status
 from scenarios.wire import NotInTime, UnexpectedAnswer
@@ -30,7 +33,7 @@ def status_of(error: BaseException | None) -> Status:
         return Status.PASS
     if isinstance(error, Untestable):
         return Status.UNTESTABLE
-    if isinstance(error, (AssertionError, NotInTime, UnexpectedAnswer)):
+    if isinstance(error, (AssertionError, NotInTime, UnexpectedAnswer, pytest.fail.Exception)):
         return Status.FAIL
     if isinstance(error, BaseExceptionGroup):
         found = {status_of(each) for each in error.exceptions}

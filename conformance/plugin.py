@@ -7,11 +7,12 @@ With pytest-xdist the controller starts the deployment and judges; workers run c
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import secrets
 import shlex
 import traceback
-from collections.abc import AsyncIterator, Generator, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
@@ -19,15 +20,21 @@ from typing import Any, cast
 import pytest
 import pytest_asyncio
 
+from conformance import profiles
 from conformance.adversaries.driving import Adversary, Size, seed_of
+from conformance.breaking import breakable, folder_of, fragile
 from conformance.cast import Cast
 from conformance.catalogue import UnknownRule, load
 from conformance.deploying import Deploying
+from conformance.exclusion import beside_others
+from conformance.guard import allowing
 from conformance.markers import rules_by_test
-from conformance.outcome import status_of
+from conformance.outcome import status_of, untestable
 from conformance.recorder import Recorder
 from conformance.run import Run, check_id
 from conformance.transport import AsyncTransport
+from conformance.visiting import Visit
+from fixtures.allowance import lacking
 from fixtures.deployment import Deployment
 from fixtures.errors import FixtureError
 from fixtures.population import Population
@@ -43,7 +50,7 @@ SETUP_FAILED = 4
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the suite's options."""
     group = parser.getgroup("vigie", "Tchap conformance")
-    group.addoption("--deployment", default="embedded", help="embedded, or a deployment's TOML file")
+    group.addoption("--deployment", default="embedded", help="embedded, containers, or a deployment's TOML file")
     group.addoption("--rule", action="append", default=[], help="a rule's id, a chapter or a pattern; may be repeated")
     group.addoption("--level", default="", help="levels to judge, by commas: must,should,derived")
     group.addoption("--out", default="", help="folder for verdict and evidence; reports/runs/<time> by default")
@@ -51,6 +58,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--overlay", action="append", default=[], metavar="HOMESERVER=FILE", help="YAML laid over its configuration"
     )
+    group.addoption("--images", default="", metavar="FILE", help="TOML of images to use for --deployment containers")
+    group.addoption(
+        "--breakable", default="", choices=("", "own", "same"), help="checks that break parts: in a deployment of their own?"
+    )
+    group.addoption("--profile", default=profiles.DEFAULT, help=f"{', '.join(profiles.names())}: which deviations are accepted")
+    group.addoption("--proof", default="", metavar="FILE", help="what proved each rule; the latest proof.json by default")
     group.addoption("--run-seed", default="", help="seed of the people and of the adversaries; told in the verdict")
     group.addoption("--people", default=None, help="keeps the people of one seed apart; told in the verdict, none where fresh")
     group.addoption("--adversary", default="quick", choices=tuple(Size), help="how long the adversaries look")
@@ -59,6 +72,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Register the marker, and check what was asked before anything starts."""
     config.addinivalue_line("markers", "rule(*ids): the rules of the charter that a check observes")
+    config.addinivalue_line("markers", "needs(*abilities): what a deployment must allow: load, hostile, faults")
+    config.addinivalue_line("markers", "unpaced: looks at the server's own limits, so the harness keeps no rate (hostile)")
     logging.getLogger("nio").setLevel(logging.CRITICAL)
     try:
         levels = [Level(each.strip()) for each in config.getoption("--level").split(",") if each.strip()]
@@ -68,6 +83,10 @@ def pytest_configure(config: pytest.Config) -> None:
         load().select(config.getoption("--rule"), levels)
     except UnknownRule as error:
         raise pytest.UsageError(f"--rule: {error}") from None
+    try:
+        profiles.read(config.getoption("--profile"), load())
+    except profiles.ProfileError as error:
+        raise pytest.UsageError(f"--profile: {error}") from None
     workerinput = getattr(config, "workerinput", None)
     config.pluginmanager.register(Suite(config, levels, workerinput), "vigie-suite")
 
@@ -97,14 +116,18 @@ class Suite:
             out=self.out,
             rules=config.getoption("--rule"),
             levels=levels,
+            profile=profiles.read(config.getoption("--profile"), self.catalogue),
             selection=config.getoption("keyword", "") or "",
             seed=self.seed,
             people=self.people,
             adversary=self.size,
             command=shlex.join(["pytest", *config.invocation_params.args]),
+            proof=_proof(config),
         )
         self.failure = ""
         self.expected: set[str] = set()
+        self.visit: Visit | None = None
+        self.tell: Callable[[str], None] = lambda _line: None
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
@@ -114,13 +137,30 @@ class Suite:
         except FixtureError as error:
             self.failure = str(error)
             pytest.exit(f"vigie: {error}", returncode=SETUP_FAILED)
+        self.arrive(self.deploying.get())
+        node.workerinput["vigie_journal"] = str(self.visit.made.path) if self.visit else ""
         node.workerinput["vigie_out"] = str(self.out)
         node.workerinput["vigie_seed"] = str(self.seed)
         node.workerinput["vigie_people"] = self.people
 
     def population(self, item: pytest.Item) -> Population:
         """Give the people of one check: the same for a seed whichever worker runs it, and whatever ran before."""
-        return Population(str(self.seed), f"{self.people}/{item.nodeid}", self.secret)
+        mark = self.visit.mark if self.visit else ""
+        return Population(str(self.seed), f"{self.people}/{item.nodeid}", self.secret, mark)
+
+    def arrive(self, deployment: Deployment) -> None:
+        """Begin the visit to a deployment that is somebody else's, once."""
+        if self.visit is None:
+            told = self.workerinput or {}
+            journal = Path(told["vigie_journal"]) if told.get("vigie_journal") else None
+            self.visit = Visit.begin(deployment, int(told.get("workercount", 1)), journal)
+
+    def depart(self) -> None:
+        """End the visit; whatever stays there keeps the run from being green."""
+        visit, self.visit = self.visit, None
+        if visit is not None and self.workerinput is None and (stays := visit.end(self.tell)):
+            self.tell(stays)
+            self.run.incident(stays)
 
     # Choosing
 
@@ -155,7 +195,7 @@ class Suite:
     def _choose(self, nodes: list[str]) -> None:
         """Judge only the rules of the chosen tests, where there was a choice by `-k`, file or test."""
         rules = rules_by_test()
-        names = {node: (Path(node.split("::")[0]).name, node.split("::")[-1].split("[")[0]) for node in nodes}
+        names = {node: (Path(node.split("::")[0]).name, node.split("::")[-1].split("[")[0].split("@")[0]) for node in nodes}
         self.expected = {node for node, name in names.items() if name in rules}
         here = Path(__file__).parent
         whole = all(Path(argument).resolve() in (here, here.parent) for argument in self.config.args)
@@ -191,6 +231,10 @@ class Suite:
             check = self._judge(item)
             report.__dict__["vigie"] = {"rules": rules, "test": item.name, "check": check.model_dump(mode="json")}
         return report
+
+    def recorder_of(self, item: pytest.Item) -> Recorder:
+        """Give the recorder of a check; a test of the project itself gets one whose evidence nobody keeps."""
+        return item.stash.get(RECORDER, None) or Recorder("own/test", "own", "")
 
     def _judge(self, item: pytest.Item) -> Check:
         recorder, error = item.stash[RECORDER], item.stash[ERROR]
@@ -234,6 +278,7 @@ class Suite:
         if session.config.getoption("collectonly"):
             return
         try:
+            self.depart()
             # Tests of the project itself have no rules: pytest's own exit code is theirs.
             if not self.failure and (self.run.results or self._asked_here(session)):
                 self._finish(session, exitstatus)
@@ -289,6 +334,13 @@ def _link_latest(root: Path, out: Path) -> None:
         scratch.replace(root / "reports" / "latest")
 
 
+def _proof(config: pytest.Config) -> Path | None:
+    """Give the proof to tell of: the one named, else the latest of this checkout."""
+    named = config.getoption("--proof")
+    latest = config.rootpath / "reports" / "latest-proof" / "proof.json"
+    return Path(named) if named else latest if latest.exists() else None
+
+
 def rules_of(item: pytest.Item) -> list[str]:
     """Give the rules that a test observes."""
     return [str(rule) for marker in item.iter_markers("rule") for rule in marker.args]
@@ -299,38 +351,54 @@ def deployment(pytestconfig: pytest.Config) -> Deployment:
     """Give the deployment under test; a failure to start ends the run with exit code 4."""
     suite = cast(Suite, pytestconfig.pluginmanager.getplugin("vigie-suite"))
     try:
-        return suite.deploying.get()
+        found = suite.deploying.get()
     except FixtureError as error:
         suite.failure = str(error)
         pytest.exit(f"vigie: {error}", returncode=SETUP_FAILED)
+    suite.arrive(found)
+    return found
+
+
+@pytest.fixture(autouse=True)
+def _allowed(request: pytest.FixtureRequest) -> None:
+    """Hold a check to what it declares; what the deployment does not allow leaves it untestable."""
+    declared = [str(each) for marker in request.node.iter_markers("needs") for each in marker.args]
+    declared += ["hostile"] if request.node.get_closest_marker("unpaced") else []
+    if declared and (missing := lacking(request.getfixturevalue("deployment"), declared)):
+        raise untestable(allowing(missing))
+    if AsyncTransport.guard is not None:
+        AsyncTransport.guard.steps_back = request.node.get_closest_marker("unpaced") is not None
 
 
 @pytest_asyncio.fixture(name="cast")
 async def _cast(request: pytest.FixtureRequest, deployment: Deployment) -> AsyncIterator[Cast]:
     """Give the people of one check."""
     suite = cast(Suite, request.config.pluginmanager.getplugin("vigie-suite"))
-    recorder = request.node.stash.get(RECORDER, None) or Recorder("own/test", "own", "")
-    recorder.watch(deployment)
-    transport = AsyncTransport(deployment.ca, (recorder.exchange,))
-    yield Cast(deployment, transport, suite.population(request.node), recorder)
-    await transport.close()
+    recorder = suite.recorder_of(request.node)
+    folder = folder_of(deployment) if suite.deploying.shared else None
+    with beside_others(folder) if folder is not None else contextlib.nullcontext():
+        recorder.watch(deployment)
+        transport = AsyncTransport(deployment.ca, (recorder.exchange,), deployment.origins())
+        yield Cast(deployment, transport, suite.population(request.node), recorder, suite.run.profile.registration)
+        await transport.close()
 
 
 @pytest.fixture
 def adversary(request: pytest.FixtureRequest, deployment: Deployment) -> Iterator[Adversary]:
     """Give the adversary of one check, with people and an event loop of its own."""
     suite = cast(Suite, request.config.pluginmanager.getplugin("vigie-suite"))
-    recorder = request.node.stash.get(RECORDER, None) or Recorder("own/test", "own", "")
-    recorder.watch(deployment)
+    recorder = suite.recorder_of(request.node)
+    folder = folder_of(deployment) if suite.deploying.shared else None
     progress = suite.out / "adversaries.log" if suite.size is not Size.QUICK else None
     if progress:
         progress.parent.mkdir(parents=True, exist_ok=True)
-    with asyncio.Runner() as runner:
-        transport = AsyncTransport(deployment.ca, (recorder.exchange,))
-        people = Cast(deployment, transport, suite.population(request.node), recorder)
+    with beside_others(folder) if folder is not None else contextlib.nullcontext(), asyncio.Runner() as runner:
+        recorder.watch(deployment)
+        transport = AsyncTransport(deployment.ca, (recorder.exchange,), deployment.origins())
+        people = Cast(deployment, transport, suite.population(request.node), recorder, suite.run.profile.registration)
         seed = seed_of(suite.seed, request.node.nodeid)
         yield Adversary(people, suite.size, seed, runner, recorder.check, progress)
         runner.run(transport.close())
 
 
-__all__ = ["Suite", "adversary", "deployment"]
+__all__ = ["Suite", "adversary", "breakable", "deployment", "fragile"]

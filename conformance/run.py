@@ -9,8 +9,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from conformance.catalogue import Catalogue, Rule
+from conformance.profiles import Profile
 from fixtures.deployment import Deployment
 from reports import make
+from reports import proof as proof_report
 from reports.redaction import Redactor
 from reports.verdict import (
     NOT_ASKED,
@@ -23,7 +25,6 @@ from reports.verdict import (
     Status,
     Verdict,
     conclude,
-    rule_status,
     write,
 )
 from reports.verdict import Deployment as DeploymentTold
@@ -50,7 +51,8 @@ class Run:
     people: str = ""
     adversary: str = ""
     command: str = ""
-    profile: str = "guide"
+    profile: Profile = field(default_factory=lambda: Profile("guide"))
+    proof: Path | None = None
     deployment: Deployment | None = None
     kind: str = "embedded"
     results: dict[str, list[Check]] = field(default_factory=dict)
@@ -95,7 +97,7 @@ class Run:
                 selection=self.selection,
             ),
             deployment=told,
-            profile=self.profile,
+            profile=self.profile.name,
             started=self._started,
             seconds=round(time.monotonic() - self._began, 1),
             command=self.command,
@@ -108,17 +110,19 @@ class Run:
     def finish(self) -> tuple[Outcome, Path]:
         """Write the verdict and what is made from it; gives the outcome and the page's path. Raises `ReportError`."""
         verdict = self.verdict()
+        if self.proof is not None:
+            verdict = proof_report.with_proof(verdict, proof_report.read(self.proof))
         write(verdict, self.out / "verdict.json", Redactor())
         return verdict.outcome, make.make_all(self.out)
 
     def _judge(self, rule: Rule, asked: bool) -> RuleTold:
         checks = tuple(sorted(self.results.get(rule.id, []), key=lambda check: check.id))
-        status, reason = rule_status(checks), ""
+        status, reason = self.profile.judge(rule.id, checks)
         if rule.excluded:
             status, reason = Status.EXCLUDED, rule.excluded
         elif status is Status.NOT_RUN:
             reason = "no check of it ran" if asked else NOT_ASKED
-        elif status is not Status.PASS:
+        elif status is not Status.PASS and not reason:
             worst = next(check for check in checks if check.status is status)
             reason = worst.message.splitlines()[0] if worst.message else ""
         return RuleTold(

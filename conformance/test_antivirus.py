@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import secrets
+from collections.abc import Mapping
+from typing import Any
 
 import pytest
 
 from conformance.cast import Cast
 from conformance.checks.answers import accepted, refused
+from conformance.checks.contents import opens_as
 from conformance.journeys import gathered
 from conformance.outcome import untestable
+from fixtures.signatures import Unteachable, learnt
 from scenarios import files
+from scenarios.people import Person
+from scenarios.wire import Response, until
 
 
 def infected(cast: Cast, signature: str = "") -> bytes:
@@ -40,7 +47,7 @@ async def test_clean_file_reaches_its_recipient(cast: Cast, home: int) -> None:
         assert told["clean"] is True, f"the scan says {told}"
         answer = await files.download(person.session, uri)
         assert answer.status == 200, f"a clean file should be delivered, but: {answer}"
-        assert answer.body == content
+        assert answer.body == content, "a clean file came with other bytes than were sent"
 
 
 @pytest.mark.rule("AV-1")
@@ -53,11 +60,11 @@ async def test_clean_encrypted_file_reaches_its_recipient(cast: Cast) -> None:
     told = accepted(await files.scan_encrypted(receiver.session, body), "the scan of a clean encrypted file")
     assert told["clean"] is True
     answer = await files.download_encrypted(receiver.session, body)
-    assert answer.status == 200, f"a clean file should be delivered, but: {answer}"
-    assert files.decrypt_file(answer.body, file) == content
+    opens_as(answer, file, content, "a clean file")
 
 
 @pytest.mark.rule("AV-2")
+@pytest.mark.needs("hostile")
 @pytest.mark.parametrize("home", [0, 1])
 async def test_infected_file_is_not_delivered(cast: Cast, home: int) -> None:
     """An infected file is refused as not clean, at every try, and none of its bytes comes; a clean one passes."""
@@ -79,6 +86,7 @@ async def test_infected_file_is_not_delivered(cast: Cast, home: int) -> None:
 
 
 @pytest.mark.rule("AV-3")
+@pytest.mark.needs("hostile")
 @pytest.mark.parametrize("home", [0, 1])
 async def test_infected_encrypted_file_is_not_delivered(cast: Cast, home: int) -> None:
     """Encrypted end to end, an infected file is refused as not clean once the scanner has its key."""
@@ -100,6 +108,7 @@ async def test_infected_encrypted_file_is_not_delivered(cast: Cast, home: int) -
 
 
 @pytest.mark.rule("AV-3")
+@pytest.mark.needs("hostile")
 async def test_wrong_key_delivers_nothing(cast: Cast) -> None:
     """With a key or hash that is not the file's, or a body not for this scanner, nothing is delivered."""
     sender, receiver = await cast.agents(0, 1)
@@ -117,6 +126,7 @@ async def test_wrong_key_delivers_nothing(cast: Cast) -> None:
 
 
 @pytest.mark.rule("AV-8")
+@pytest.mark.needs("hostile")
 @pytest.mark.parametrize("home", [0, 1])
 async def test_every_member_gets_the_same_answer(cast: Cast, home: int) -> None:
     """An agent, an agent of the other homeserver and a guest are refused the infected file, and get the clean one."""
@@ -134,5 +144,44 @@ async def test_every_member_gets_the_same_answer(cast: Cast, home: int) -> None:
         refused(answer, f"the infected file, for {member.session.who}", "MCS_MEDIA_NOT_CLEAN")
         file = (await member.wait_to_read(room_id, good)).content["file"]
         answer = await files.download_encrypted(member.session, await files.for_scanner(member.session, file))
-        assert answer.status == 200, f"the clean file, for {member.session.who}: {answer}"
-        assert files.decrypt_file(answer.body, file) == content
+        opens_as(answer, file, content, f"the clean file, for {member.session.who},")
+
+
+@pytest.mark.rule("AV-7")
+@pytest.mark.parametrize("encrypted", [False, True])
+async def test_verdict_does_not_outlive_an_update_of_the_signatures(cast: Cast, encrypted: bool) -> None:
+    """A file that was delivered to everybody is refused to everybody, at the same address, once the signatures know it."""
+    sender, far = await cast.agents(0, 1)
+    guest = await cast.guest()
+    mark = f"Un virus de demain. {secrets.token_hex(16)}".encode()
+
+    async def sent() -> tuple[str, dict[str, Any]]:
+        if encrypted:
+            return "", await files.upload_encrypted(sender.session, mark)
+        return await files.upload(sender.session, mark), {}
+
+    async def fetched(person: Person, uri: str, file: Mapping[str, Any]) -> Response:
+        if not encrypted:
+            return await files.download(person.session, uri)
+        return await files.download_encrypted(person.session, await files.for_scanner(person.session, file))
+
+    old = await sent()
+    for person in (sender, far, guest, far):
+        answer = await fetched(person, *old)
+        assert answer.status == 200, f"a file that no signature knows should be delivered to {person.name}, but: {answer}"
+
+    async def new_one_is_refused() -> Response | None:
+        answer = await fetched(sender, *await sent())
+        return answer if answer.status == 403 else None
+
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(learnt(cast.deployment, mark))
+        except Unteachable as error:
+            raise untestable(str(error)) from None
+        missing = "the refusal of a new file that the signatures have just been taught"
+        await until(cast.transport, new_one_is_refused, deadline=30, missing=missing, pause=0.2)
+        for person in (sender, far, guest):
+            refused(await fetched(person, *old), f"the file delivered before, for {person.name}", "MCS_MEDIA_NOT_CLEAN")
+        good = await files.upload(sender.session, clean())
+        assert (await files.download(far.session, good)).status == 200, "a clean file should still be delivered"

@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from conformance.cast import Cast
-from conformance.checks.answers import accepted
-from conformance.journeys import identity_server, invited_outsider, join
+from conformance.checks.answers import accepted, refused
+from conformance.journeys import gathered, identity_server, invited_guest, invited_outsider, join
 from scenarios import accounts, conversations
 from scenarios.invitations import invite_by_mail
+from scenarios.session import ok
 
 
 @pytest.mark.rule("INV-1")
@@ -58,3 +59,73 @@ async def test_external_correspondent_ends_up_in_the_conversation(cast: Cast, ho
     assert message.body == text
     answer = await host.wait_to_read(room_id, await visitor.say(room_id, "merci"))
     assert answer.body == "merci"
+
+
+@pytest.mark.rule("INV-3")
+@pytest.mark.parametrize("home", [0, 1])
+async def test_closed_conversation_invites_no_external(cast: Cast, home: int) -> None:
+    """Into a room closed to externals, a direct one and a public one no partner is invited by mail; into an open one, yes."""
+    agent, colleague = await cast.agents(home, 1 - home)
+    partner, server = cast.outsider(), identity_server(cast)
+    closed = {
+        "a private room": await conversations.open_private(agent.session, cast.word("réunion")),
+        "a direct conversation": await conversations.open_direct(agent.session, colleague.user_id),
+        "a public room": await conversations.open_public(agent.session, cast.word("forum")),
+    }
+    for what, room_id in closed.items():
+        for address in (partner.identity.address, partner.identity.address.upper()):
+            answer = await invite_by_mail(agent.session, server, room_id, address)
+            refused(answer, f"an external's invitation to {what}", "M_FORBIDDEN")
+        state = await conversations.room_state(agent.session, room_id)
+        assert not [key for key in state if key[0] == "m.room.third_party_invite"], f"{what} keeps an invitation"
+
+    witness = cast.outsider()
+    room_id = await conversations.open_private(agent.session, cast.word("projet"), externals=True)
+    answer = await invite_by_mail(agent.session, server, room_id, witness.identity.address)
+    accepted(answer, "an external's invitation to an open room")
+    await cast.mailbox.expect_none(partner.identity.address, witness=witness.identity.address)
+
+
+@pytest.mark.rule("INV-4")
+@pytest.mark.parametrize("home", [0, 1])
+async def test_only_members_invite_and_guests_never(cast: Cast, home: int) -> None:
+    """A stranger and a guest invite nobody, by mail or identifier; the guest's host, a member, invites the same people."""
+    host, stranger, colleague = await cast.agent(home), await cast.agent(1 - home), await cast.agent(1 - home)
+    guest, room_id = await invited_guest(cast, await cast.device(host))
+    partner, server = cast.outsider(), identity_server(cast)
+    other_guest = await cast.guest()
+    for session in (stranger.session, guest.session):
+        answer = await invite_by_mail(session, server, room_id, partner.identity.address)
+        refused(answer, f"an invitation by mail of {session.who}", "M_FORBIDDEN")
+        for invited in (colleague.user_id, other_guest.user_id):
+            answer = await conversations.invite(session, room_id, invited)
+            refused(answer, f"an invitation of {invited} by {session.who}", "M_FORBIDDEN")
+    where = f"{server.url}/_matrix/identity/v2/pubkey/isvalid"
+    token = {"display_name": "p...@e...", "public_key": "A" * 43, "key_validity_url": where}
+    answer = await conversations.set_state(guest.session, room_id, "m.room.third_party_invite", token, "un-jeton")
+    refused(answer, "an invitation that a guest writes by hand", "M_FORBIDDEN")
+    members = await conversations.members(host.session, room_id)
+    assert set(members) == {host.user_id, guest.user_id}, f"the room has {sorted(members)}"
+
+    witness = cast.outsider()
+    for invited in (colleague.user_id, other_guest.user_id):
+        accepted(await conversations.invite(host.session, room_id, invited), "a member's invitation")
+    answer = await invite_by_mail(host.session, server, room_id, witness.identity.address)
+    accepted(answer, "a member's invitation by mail")
+    await cast.mailbox.expect_none(partner.identity.address, witness=witness.identity.address)
+
+
+@pytest.mark.rule("INV-4")
+async def test_who_left_invites_no_more(cast: Cast) -> None:
+    """Somebody invited while they were a member; once they have left, the same act is refused."""
+    host, member = await cast.agents(0, 1)
+    first, second = await cast.agents(0, 1)
+    room_id = await gathered(*await cast.devices([host, member]))
+    levels = ok(await conversations.read_state(host.session, room_id, "m.room.power_levels"))
+    raised = {**levels, "users": {**levels["users"], member.user_id: 50}}
+    ok(await conversations.set_state(host.session, room_id, "m.room.power_levels", raised))
+    accepted(await conversations.invite(member.session, room_id, first.user_id), "a member's invitation")
+    ok(await conversations.leave(member.session, room_id))
+    refused(await conversations.invite(member.session, room_id, second.user_id), "an invitation of who left", "M_FORBIDDEN")
+    answer = await invite_by_mail(member.session, identity_server(cast), room_id, cast.newcomer().identity.address)
+    refused(answer, "an invitation by mail of who left", "M_FORBIDDEN")

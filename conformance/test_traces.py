@@ -34,6 +34,7 @@ class Spoken:
     secrets: list[Mark] = field(default_factory=list)
     open: list[Mark] = field(default_factory=list)
     recovery: bytes = b""
+    code: str = ""
 
     @property
     def keys(self) -> list[Mark]:
@@ -43,7 +44,9 @@ class Spoken:
             for device in self.devices
             for name, value in device.machine.secrets()
         ]
-        return [*held, Mark("the backup's private key", self.recovery, "key")]
+        # As the person has it, too: in groups of four, or typed without them.
+        code = [Mark.of("the recovery code", self.code), Mark.of("the recovery code in one", self.code.replace(" ", ""))]
+        return [*held, *code, Mark("the backup's private key", self.recovery, "key")]
 
 
 async def _hold(cast: Cast) -> Spoken:
@@ -77,7 +80,7 @@ async def _speak(cast: Cast, devices: list[Device]) -> Spoken:
     assert files.decrypt_file(fetched.body, message.content["file"]) == content
     backup, code = await Backup.create(host.session)
     await backup.store(host.machine.room_keys())
-    spoken.recovery = recovery_key(code)
+    spoken.recovery, spoken.code = recovery_key(code), code
 
     public, attached = cast.word("parole publique"), cast.word("tract public")
     forum = await conversations.open_public(host.session, "forum")

@@ -1,16 +1,24 @@
-"""The conformance side's transport: httpx under asyncio, every exchange told to observers."""
+"""The conformance side's transport: httpx under asyncio, every exchange told to observers.
+
+On somebody else's deployment a guard stands here (:mod:`conformance.guard`), so that nothing goes round it, and the
+harness's own rate and the server's 429 are kept (:mod:`conformance.pace`).
+"""
 
 from __future__ import annotations
 
 import asyncio
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 
+from conformance.guard import Guard
+from conformance.outcome import untestable
+from conformance.pace import PATIENCE, Pace, retry_after
 from scenarios.wire import Request, Response, TimedOut, Unreachable
 
 __all__ = ["AsyncTransport", "Observer"]
@@ -26,24 +34,63 @@ def _context(ca: Path | None, written: int) -> ssl.SSLContext:
 
 
 class AsyncTransport:
-    """Carries requests for one check; close it at its end."""
+    """Carries requests for one check; close it at its end.
 
-    def __init__(self, ca: Path | None, observers: tuple[Observer, ...] = ()) -> None:
-        """Trust this authority, and tell these observers."""
+    `guard` is the process's: set on the class, every transport of a visit goes by it, also one that a check makes itself.
+    """
+
+    guard: Guard | None = None
+    pace: Pace | None = None
+
+    def __init__(self, ca: Path | None, observers: tuple[Observer, ...] = (), origins: Mapping[str, str] | None = None) -> None:
+        """Trust this authority, and tell these observers; `origins` are those of `Deployment.origins`."""
         limits = httpx.Limits(max_connections=50, max_keepalive_connections=20)
         self._http = httpx.AsyncClient(
             verify=_context(ca, ca.stat().st_mtime_ns if ca else 0), limits=limits, follow_redirects=False, trust_env=False
         )
-        self.observers = observers
+        self.observers, self._origins = observers, dict(origins or {})
+        self._waited = 0.0
 
     async def send(self, request: Request) -> Response:
-        """Send a request; raises `TimedOut` or `Unreachable`, naming the server and path alone."""
+        """Send a request; raises `TimedOut` or `Unreachable`, naming the server and path alone.
+
+        On somebody else's deployment also `Untestable`, where it does not allow the request or limits it for minutes.
+        """
+        guard = self.guard
+        if guard is None:
+            return await self._in_turn(request, self.pace)
+        request = guard.admit(request)
+        response = await self._in_turn(request, None if guard.steps_back else guard.pace)
+        guard.note(request, response)
+        return response
+
+    async def _in_turn(self, request: Request, pace: Pace | None) -> Response:
+        patience = PATIENCE
+        while pace is not None:
+            await self._hold(pace.turn())
+            response = await self._carry(request)
+            if response.status != 429:
+                return response
+            wait = retry_after(response)
+            patience -= wait
+            if patience < 0:
+                raise untestable(f"a deployment that lets this pass: after {PATIENCE:g} s still {response}")
+            pace.hold(wait)
+        return await self._carry(request)
+
+    async def _hold(self, seconds: float) -> None:
+        # What this side waits on purpose is not time that the deployment took: deadlines do not count it.
+        began = time.monotonic()
+        await asyncio.sleep(seconds)
+        self._waited += time.monotonic() - began if seconds else 0.0
+
+    async def _carry(self, request: Request) -> Response:
         began = time.monotonic()
         where = f"{request.method} {request.url.split('?', 1)[0]}"
         try:
             answer = await self._http.request(
                 request.method,
-                request.url,
+                self._reached(request.url),
                 content=request.body,
                 headers=dict(request.headers),
                 timeout=request.timeout,
@@ -58,13 +105,20 @@ class AsyncTransport:
         self._tell(request, response, "", began)
         return response
 
+    def _reached(self, url: str) -> str:
+        if not self._origins:
+            return url
+        parts = urlsplit(url)
+        origin = f"{parts.scheme}://{parts.netloc}"
+        return self._origins.get(origin, origin) + url.removeprefix(origin)
+
     async def sleep(self, seconds: float) -> None:
         """Wait."""
         await asyncio.sleep(seconds)
 
     def now(self) -> float:
-        """Tell the time, monotonic."""
-        return time.monotonic()
+        """Tell the time, monotonic, without what was waited for one's turn."""
+        return time.monotonic() - self._waited
 
     async def close(self) -> None:
         """Close the connections."""

@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 
 from reports.verdict import Check, Outcome, Rule, Status, Verdict
 
-__all__ = ["junit"]
+__all__ = ["document", "end", "junit", "new_case"]
 
 # XML 1.0 has no place for these, not even escaped (section 2.2).
 _UNPRINTABLE = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -30,7 +30,12 @@ def junit(verdict: Verdict) -> str:
     if verdict.outcome is not Outcome.HOLDS and not _red(suites):
         suite = ElementTree.SubElement(suites, "testsuite", name="outcome")
         reason = verdict.doubt or "no rule that was asked for was found to hold"
-        _end(_case(suite, "vigie", "outcome"), "error", f"{verdict.outcome}: {reason}")
+        end(new_case(suite, "vigie", "outcome"), "error", f"{verdict.outcome}: {reason}")
+    return document(suites)
+
+
+def document(suites: ElementTree.Element) -> str:
+    """Give the document of these suites, counted."""
     _count(suites)
     ElementTree.indent(suites)
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{ElementTree.tostring(suites, encoding="unicode")}\n'
@@ -43,30 +48,32 @@ def _rule(suite: ElementTree.Element, rule: Rule, asked: bool) -> None:
     told = f"{rule.status}: {rule.reason}" if rule.reason else str(rule.status)
     if not asked or rule.status in {Status.EXCLUDED, Status.ACCEPTED}:
         if not rule.checks:
-            _end(_case(suite, rule.id, f"{rule.id}/no-check"), "skipped", told)
+            end(new_case(suite, rule.id, f"{rule.id}/no-check"), "skipped", told)
     elif rule.status is not Status.PASS and _red(suite) == before:
         name = f"{rule.id}/{'whole' if rule.checks else 'no-check'}"
-        _end(_case(suite, rule.id, name), "failure" if rule.status is Status.FAIL else "error", told)
+        end(new_case(suite, rule.id, name), "failure" if rule.status is Status.FAIL else "error", told)
 
 
 def _check(suite: ElementTree.Element, rule: Rule, check: Check, asked: bool) -> None:
-    case = _case(suite, rule.id, check.id, check.seconds)
+    case = new_case(suite, rule.id, check.id, check.seconds)
     told = f"{check.status}: {check.message}" if check.message else str(check.status)
     if check.status is Status.PASS and asked:
         return
     if not asked:
-        _end(case, "skipped", f"not asked for; {told}")
+        end(case, "skipped", f"not asked for; {told}")
     elif check.status is Status.FAIL and rule.status is Status.ACCEPTED:
-        _end(case, "skipped", f"accepted deviation: {rule.reason}; {told}")
+        end(case, "skipped", f"accepted deviation: {rule.reason}; {told}")
     else:
-        _end(case, "failure" if check.status is Status.FAIL else "error", told)
+        end(case, "failure" if check.status is Status.FAIL else "error", told)
 
 
-def _case(suite: ElementTree.Element, rule: str, name: str, seconds: float = 0.0) -> ElementTree.Element:
+def new_case(suite: ElementTree.Element, rule: str, name: str, seconds: float = 0.0) -> ElementTree.Element:
+    """Add a case; without an end it passed."""
     return ElementTree.SubElement(suite, "testcase", classname=_printable(rule), name=_printable(name), time=f"{seconds:.3f}")
 
 
-def _end(case: ElementTree.Element, how: str, message: str) -> None:
+def end(case: ElementTree.Element, how: str, message: str) -> None:
+    """Say how a case ended: `failure`, `error` or `skipped`."""
     lines = _printable(message).strip().splitlines() or [how]
     end = ElementTree.SubElement(case, how, message=lines[0][:500])
     if how != "skipped":

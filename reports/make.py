@@ -7,6 +7,7 @@ from pathlib import Path
 from reports import evidence
 from reports.files import ReportError, write_atomically
 from reports.junit import junit
+from reports.load_tellings import make_load
 from reports.markdown import markdown
 from reports.page import Found, page
 from reports.verdict import Verdict, read
@@ -15,11 +16,15 @@ __all__ = ["ReportError", "find_evidence", "make_all"]
 
 
 def make_all(folder: Path) -> Path:
-    """Write `junit.xml`, `summary.md` and `index.html` into a run's folder; gives the page's path.
+    """Write `junit.xml`, `summary.md` and `index.html` into a run's folder, and what a load run tells; gives the page's path.
 
     Raises ReportError, one line, when `verdict.json` is missing, corrupt or does not add up, or when a file cannot be
     written. Evidence that is missing or corrupt is no error: the page says so where it belongs.
     """
+    if (folder / "load.json").exists():
+        page_of_load = make_load(folder)
+        if not (folder / "verdict.json").exists():
+            return page_of_load
     verdict = read(folder / "verdict.json")
     write_atomically(folder / "junit.xml", junit(verdict))
     write_atomically(folder / "summary.md", markdown(verdict))

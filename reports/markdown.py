@@ -9,7 +9,7 @@ from itertools import groupby
 from reports.verdict import NOT_ASKED, Rule, Status, Verdict
 from reports.words import OUTCOMES, lead, names
 
-__all__ = ["markdown"]
+__all__ = ["markdown", "plain"]
 
 _RED = (Status.FAIL, Status.ERROR, Status.UNTESTABLE)
 _SIGNS = {Status.FAIL: "✕", Status.ERROR: "!", Status.UNTESTABLE: "?", Status.NOT_RUN: "–"}
@@ -30,31 +30,31 @@ def markdown(verdict: Verdict) -> str:
     accepted = [rule for rule in verdict.rules if rule.status is Status.ACCEPTED]
     if accepted:
         lines += ["## Accepted deviations", ""]
-        lines += [f"- **{rule.id}** {_text(rule.statement.en)}: {_text(rule.reason)}" for rule in accepted] + [""]
+        lines += [f"- **{rule.id}** {plain(rule.statement.en)}: {plain(rule.reason)}" for rule in accepted] + [""]
     lines += ["## Chapters", "", *_chapters(verdict.rules), ""]
     lines += ["## Not covered", "", *_not_covered(verdict), ""]
     if verdict.deployment.components:
         lines += ["## Components", "", "| component | version |", "|---|---|"]
-        lines += [f"| {_text(each.name)} | {_text(each.version)} |" for each in verdict.deployment.components] + [""]
+        lines += [f"| {plain(each.name)} | {plain(each.version)} |" for each in verdict.deployment.components] + [""]
     return "\n".join(lines)
 
 
 def _facts(verdict: Verdict) -> list[str]:
     facts = {
-        "Deployment": _text(f"{verdict.deployment.name or 'none'} ({verdict.deployment.kind})"),
-        "Profile": _text(verdict.profile),
-        "Asked for": _text(names(verdict.asked)),
+        "Deployment": plain(f"{verdict.deployment.name or 'none'} ({verdict.deployment.kind})"),
+        "Profile": plain(verdict.profile),
+        "Asked for": plain(names(verdict.asked)),
         "Started": f"{verdict.started:%Y-%m-%d %H:%M:%S %Z}, took {verdict.seconds:.0f} s",
         "Seed": "" if verdict.seed is None else str(verdict.seed),
-        "Command": _text(verdict.command),
-        "In doubt": _text(verdict.doubt),
+        "Command": plain(verdict.command),
+        "In doubt": plain(verdict.doubt),
     }
     return [f"- {name}: {fact}" for name, fact in facts.items() if fact] + [""]
 
 
 def _red_line(rule: Rule) -> str:
-    reason = f": {_text(rule.reason)}" if rule.reason else ""
-    return f"- {_SIGNS[rule.status]} **{rule.id}** {rule.status}{reason}  \n  {_text(rule.statement.en)}"
+    reason = f": {plain(rule.reason)}" if rule.reason else ""
+    return f"- {_SIGNS[rule.status]} **{rule.id}** {rule.status}{reason}  \n  {plain(rule.statement.en)}"
 
 
 def _chapters(rules: Sequence[Rule]) -> list[str]:
@@ -62,7 +62,7 @@ def _chapters(rules: Sequence[Rule]) -> list[str]:
     for chapter in dict.fromkeys(rule.chapter for rule in rules):
         told = [rule.status for rule in rules if rule.chapter == chapter]
         cells = [str(told.count(status) or "") for status in Status]
-        lines.append(f"| {_text(chapter)} | {len(told)} | " + " | ".join(cells) + " |")
+        lines.append(f"| {plain(chapter)} | {len(told)} | " + " | ".join(cells) + " |")
     return lines
 
 
@@ -72,12 +72,12 @@ def _not_covered(verdict: Verdict) -> list[str]:
         rules = sorted((rule for rule in verdict.rules if rule.status is status), key=lambda rule: rule.reason)
         for reason, same in groupby(rules, key=lambda rule: rule.reason):
             ids = ", ".join(rule.id for rule in same)
-            lines.append(f"- {status}, {_text(reason) or 'no reason given'}: {ids}")
+            lines.append(f"- {status}, {plain(reason) or 'no reason given'}: {ids}")
     # What nobody asked for says least: last.
     return sorted(lines, key=lambda line: NOT_ASKED in line) or ["Nothing: every rule has a check that ran."]
 
 
-def _text(text: str) -> str:
+def plain(text: str) -> str:
     """Give a text on one line that Markdown and HTML take as nothing but text."""
     line = " ".join(text.split())
     return _SPECIAL.sub(r"\\\1", line).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -21,7 +21,7 @@ from reports.evidence import Evidence
 from reports.verdict import NOT_ASKED, Rule, Status, Verdict
 from reports.words import OUTCOMES, lead, names
 
-__all__ = ["BUDGET", "Found", "page"]
+__all__ = ["BUDGET", "Found", "content_hash", "duration", "page"]
 
 BUDGET = 12 * 1024 * 1024
 """So many bytes of evidence the page carries; the rest is linked to."""
@@ -89,9 +89,9 @@ def page(verdict: Verdict, evidence: Mapping[str, Found], budget: int = BUDGET) 
         meanings=_MEANINGS,
         duration=duration,
         style=style,
-        style_hash=_hash(style),
+        style_hash=content_hash(style),
         script=script,
-        script_hash=_hash(script),
+        script_hash=content_hash(script),
     )
 
 
@@ -100,7 +100,7 @@ def _template(name: str) -> str:
     return files("reports").joinpath("templates", name).read_text(encoding="utf-8")
 
 
-def _hash(text: str) -> str:
+def content_hash(text: str) -> str:
     """Give a source of Content Security Policy level 2 for an inline element's text."""
     return "'sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() + "'"
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from reports.load import LoadReport
 from reports.verdict import Asked, Level, Outcome, Status, Verdict
 
-__all__ = ["OUTCOMES", "lead", "names"]
+__all__ = ["OUTCOMES", "lead", "load_lead", "names"]
 
 OUTCOMES = {
     Outcome.HOLDS: "Holds",
@@ -43,6 +44,28 @@ def lead(verdict: Verdict) -> str:
         sentences.append(f"Asked for, but not in the catalogue: {', '.join(missing)}.")
     if verdict.doubt and verdict.outcome is Outcome.CANNOT_TELL:
         sentences.append("The run itself is in doubt.")
+    return " ".join(sentences)
+
+
+def load_lead(report: LoadReport) -> str:
+    """Give what a load run comes to, in a sentence or two."""
+    missed = [objective.id for objective in report.objectives if not objective.met]
+    number = len(report.objectives)
+    sentences = []
+    if report.outcome is Outcome.CANNOT_TELL:
+        sentences.append("This run judges nobody.")
+    if missed:
+        sentences.append(f"{len(missed)} of {number} objectives missed: {', '.join(missed)}.")
+    elif number:
+        sentences.append(
+            f"All {number} objectives met." if report.outcome is Outcome.HOLDS else f"{number} objectives looked met."
+        )
+    measured = next((window for window in report.windows if window.window == "measured"), None)
+    if measured:
+        sentences.append(
+            f"{measured.achieved_per_second:.3g} of {measured.offered_per_second:.3g} acts a second achieved, "
+            f"{measured.deliveries_per_second:.3g} deliveries a second."
+        )
     return " ".join(sentences)
 
 

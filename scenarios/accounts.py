@@ -22,13 +22,18 @@ __all__ = [
     "Validation",
     "admit",
     "ask_for_validation",
+    "ask_to_reset",
     "change_password",
+    "deactivate",
     "follow_link",
     "link_of",
     "log_in",
     "log_in_with_address",
+    "log_out",
     "register",
     "register_by_mail",
+    "remove_device",
+    "reset_password",
 ]
 
 
@@ -51,6 +56,15 @@ async def ask_for_validation(anyone: Session, address: str) -> tuple[Response, V
     client_secret = secrets.token_urlsafe(16)
     body = {"client_secret": client_secret, "email": address, "send_attempt": 1}
     response = await anyone.post("/register/email/requestToken", body)
+    sid = str(response.json().get("sid", "")) if response.status == 200 else ""
+    return response, Validation(address, client_secret, sid)
+
+
+async def ask_to_reset(anyone: Session, address: str) -> tuple[Response, Validation]:
+    """Ask for a mail with a link to set a new password (``/account/password/email/requestToken``)."""
+    client_secret = secrets.token_urlsafe(16)
+    body = {"client_secret": client_secret, "email": address, "send_attempt": 1}
+    response = await anyone.post("/account/password/email/requestToken", body)
     sid = str(response.json().get("sid", "")) if response.status == 200 else ""
     return response, Validation(address, client_secret, sid)
 
@@ -147,12 +161,50 @@ async def _log_in(
     return await anonymous(transport, person.home, person.name).post("/login", body)
 
 
+async def log_out(session: Session) -> Response:
+    """Log out of a session: its device and token are gone."""
+    return await session.post("/logout", {})
+
+
 async def change_password(session: Session, old: str, new: str, *, log_out_others: bool = True) -> Response:
-    """Change the password, confirming by the old one (stage ``m.login.password``)."""
-    body: dict[str, Any] = {"new_password": new, "logout_devices": log_out_others}
-    first = await session.post("/account/password", body)
+    """Change the password, confirming by the old one."""
+    body = {"new_password": new, "logout_devices": log_out_others}
+    return await _confirmed(session, "/account/password", body, old)
+
+
+async def deactivate(session: Session, password: str) -> Response:
+    """Give one's account up, and have what is kept about it erased, confirming by the password."""
+    return await _confirmed(session, "/account/deactivate", {"erase": True}, password)
+
+
+async def _confirmed(session: Session, where: str, body: dict[str, Any], password: str) -> Response:
+    """Do what the person has to confirm by their password (stage ``m.login.password``)."""
+    first = await session.post(where, body)
     if first.status != 401 or "session" not in first.json():
         return first
     identifier = {"type": "m.id.user", "user": session.user_id}
-    auth = {"type": "m.login.password", "identifier": identifier, "password": old, "session": first.json()["session"]}
-    return await session.post("/account/password", {**body, "auth": auth})
+    auth = {"type": "m.login.password", "identifier": identifier, "password": password, "session": first.json()["session"]}
+    return await session.post(where, {**body, "auth": auth})
+
+
+async def reset_password(anyone: Session, new: str, validation: Validation, *, log_out_others: bool = True) -> Response:
+    """Set a new password without the old one, by an address whose link was followed."""
+    body: dict[str, Any] = {"new_password": new, "logout_devices": log_out_others}
+    first = await anyone.post("/account/password", body)
+    if first.status != 401 or "session" not in first.json():
+        return first
+    credentials = validation.credentials
+    auth = {"type": "m.login.email.identity", "threepid_creds": credentials, "session": first.json()["session"]}
+    return await anyone.post("/account/password", {**body, "auth": auth})
+
+
+async def remove_device(session: Session, device_id: str, password: str) -> None:
+    """Remove one of one's devices from another one, confirming by the password."""
+    where = f"/devices/{device_id}"
+    first = await session.send("DELETE", where, {})
+    if first.status != 401 or "session" not in first.json():
+        ok(first)
+        return
+    identifier = {"type": "m.id.user", "user": session.user_id}
+    auth = {"type": "m.login.password", "identifier": identifier, "password": password, "session": first.json()["session"]}
+    ok(await session.send("DELETE", where, {"auth": auth}))

@@ -22,10 +22,13 @@ _FILTER = json.dumps(
     }
 )
 
+# What people say; the rest of what is no state, as redactions, goes in clear everywhere.
+_SAID = ("m.room.message", "m.sticker")
+
 
 @dataclass(frozen=True)
 class Message:
-    """An event of a timeline as its reader sees it; `why` says what kept an encrypted one from being read."""
+    """An event of a timeline as its reader sees it; `why` says what kept it from being read, or shown as genuine."""
 
     event_id: str
     sender: str
@@ -157,7 +160,9 @@ class Device:
         if event_id in self._opened:
             return self._opened[event_id]
         if event["type"] != "m.room.encrypted":
-            return Message(event_id, event["sender"], event["type"], event["content"])
+            # Anybody between the people could have written it.
+            why = "in clear in an encrypted conversation" if room.encrypted and event["type"] in _SAID else ""
+            return Message(event_id, event["sender"], event["type"], event["content"], why=why)
         opened = self.machine.decrypt(room.room_id, event)
         if isinstance(opened, Undecryptable):
             # Not remembered: the key may come later.

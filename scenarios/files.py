@@ -9,16 +9,16 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import vodozemac
 
-from scenarios.devices import Device
 from scenarios.keys import decrypt_file, encrypt_file
 from scenarios.session import Session, ok
 from scenarios.wire import Response
 
 __all__ = [
+    "Sender",
     "decrypt_file",
     "download",
     "download_encrypted",
@@ -31,6 +31,17 @@ __all__ = [
 ]
 
 _PROXY = "/_matrix/media_proxy/unstable"
+
+
+class Sender(Protocol):
+    """A device that sends events, encrypted where the room is."""
+
+    @property
+    def session(self) -> Session:
+        """Its session."""
+
+    async def send(self, room_id: str, kind: str, content: Mapping[str, Any]) -> str:
+        """Send an event, and give its id."""
 
 
 async def upload(session: Session, content: bytes, kind: str = "application/octet-stream", name: str = "") -> str:
@@ -46,7 +57,7 @@ async def upload_encrypted(session: Session, content: bytes) -> dict[str, Any]:
     return {**keys, "v": "v2", "url": await upload(session, ciphertext)}
 
 
-async def share_encrypted(device: Device, room_id: str, content: bytes, name: str, kind: str) -> str:
+async def share_encrypted(device: Sender, room_id: str, content: bytes, name: str, kind: str) -> str:
     """Send a file into an encrypted room, and give the event's id."""
     file = await upload_encrypted(device.session, content)
     info = {"size": len(content), "mimetype": kind}

@@ -22,12 +22,13 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from nio.crypto import Olm
 from nio.crypto.attachments import decrypt_attachment, encrypt_attachment
 from nio.crypto.sessions import InboundGroupSession
-from nio.events import Event, MegolmEvent, ToDeviceEvent
+from nio.events import Event, MegolmEvent, RoomKeyEvent, ToDeviceEvent
 from nio.exceptions import EncryptionError
 from nio.responses import KeysClaimResponse, KeysQueryResponse, KeysUploadResponse
 
 from scenarios.keystore import MemoryStore
 from scenarios.session import Session, ok
+from scenarios.trust import Identities, IdentityChanged, Trust
 
 __all__ = ["MEGOLM", "Machine", "RoomKey", "Undecryptable", "decrypt_file", "encrypt_file"]
 
@@ -61,6 +62,8 @@ class Machine:
         self._session = session
         self._olm = Olm(session.user_id, session.device_id, MemoryStore())
         self._shared_with: dict[str, frozenset[tuple[str, str]]] = {}
+        self._givers: dict[str, str] = {}
+        self.identities = Identities()
 
     async def upload(self) -> None:
         """Upload what the server lacks: device keys once, one-time keys as they are used up."""
@@ -72,18 +75,46 @@ class Machine:
     async def receive(self, sync: Mapping[str, Any]) -> None:
         """Take in the parts of a sync that are for the machine: to-device messages, key counts, changed devices."""
         for content in sync.get("to_device", {}).get("events", []):
-            self._olm.handle_to_device_event(ToDeviceEvent.parse_event(content))
+            event = self._olm.handle_to_device_event(ToDeviceEvent.parse_event(content))
+            if isinstance(event, RoomKeyEvent):
+                self._givers.setdefault(event.session_id, event.sender)
         counts = sync.get("device_one_time_keys_count", {})
         if "signed_curve25519" in counts:
             self._olm.uploaded_key_count = counts["signed_curve25519"]
         self._olm.outgoing_to_device_messages.clear()
         await self.upload()
 
+    def overhear(self, messages: Iterable[Mapping[str, Any]]) -> None:
+        """Try on to-device messages that were sent to others whatever this device's keys can do."""
+        for content in messages:
+            self._olm.handle_to_device_event(ToDeviceEvent.parse_event(dict(content)))
+
     async def query(self, users: Iterable[str]) -> None:
         """Ask for the devices of these people."""
         wanted: dict[str, list[str]] = {user: [] for user in users}
         answer = ok(await self._session.post("/keys/query", {"device_keys": wanted, "timeout": 10_000}))
+        self.identities.take(answer)
         self._olm.handle_response(KeysQueryResponse.from_dict(answer))
+
+    def _leave_out(self, users: Iterable[str]) -> None:
+        """Give no key to a device that its owner did not sign, where the owner signs devices.
+
+        Raises `IdentityChanged` when the server shows another identity than the known one for somebody.
+        """
+        for user in users:
+            if user in self.identities.changed:
+                raise IdentityChanged(f"{user} has another master key than before: nothing is sent until that is cleared up")
+            for device in self._olm.device_store.active_user_devices(user):
+                signed = self.identities.trust(user, device.id) is Trust.VERIFIED
+                if self.identities.has_identity(user) and not signed:
+                    self._olm.blacklist_device(device)
+                elif self._olm.is_device_blacklisted(device):
+                    self._olm.store.unverify_device(device)
+
+    async def trust_in(self, event: Mapping[str, Any]) -> Trust:
+        """Tell what is known of the device that an encrypted event says it is from, asking the server anew."""
+        await self.query([event["sender"]])
+        return self.identities.trust_in_key(event["sender"], event["content"].get("sender_key", ""))
 
     def devices_of(self, user: str) -> set[str]:
         """Give the ids of a person's devices that are known here, one's own among them."""
@@ -106,8 +137,12 @@ class Machine:
         """
         people = sorted(set(users))
         await self.query(people)
+        self._leave_out(people)
         audience = frozenset(
-            (device.user_id, device.id) for user in people for device in self._olm.device_store.active_user_devices(user)
+            (device.user_id, device.id)
+            for user in people
+            for device in self._olm.device_store.active_user_devices(user)
+            if not self._olm.is_device_blacklisted(device)
         )
         if self._shared_with.get(room_id) != audience:
             self._olm.outbound_group_sessions.pop(room_id, None)
@@ -115,6 +150,10 @@ class Machine:
             await self._share(room_id, people, settings or {})
             self._shared_with[room_id] = audience
         return dict(self._olm.group_encrypt(room_id, {"type": kind, "content": dict(content)}))
+
+    def forget_room_key(self, room_id: str) -> None:
+        """Begin a new room key with the next message."""
+        self._olm.outbound_group_sessions.pop(room_id, None)
 
     async def _share(self, room_id: str, people: list[str], settings: Mapping[str, Any]) -> None:
         missing = self._olm.get_missing_sessions(people)
@@ -138,6 +177,8 @@ class Machine:
         event = Event.parse_encrypted_event(dict(raw))
         if not isinstance(event, MegolmEvent):
             return Undecryptable("not a Megolm event")
+        if self._givers.get(str(event.session_id), event.sender) != event.sender:
+            return Undecryptable("its key was given by somebody else than it says it is from")
         try:
             opened = self._olm.decrypt_megolm_event(event, room_id)
         except EncryptionError as error:

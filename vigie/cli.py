@@ -1,4 +1,7 @@
-"""``vigie``: rules, up, down, check, report. Exit codes: 0 holds, 1 does not hold, 3 cannot tell, 4 not set up or misused."""
+"""``vigie``: rules, up, down, check, doctor, sweep, report.
+
+Exit codes: 0 holds, 1 does not hold, 3 cannot tell, 4 not set up or misused.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +15,13 @@ from pathlib import Path
 
 from rich.console import Console
 
+from conformance import profiles
 from conformance.catalogue import CatalogueError
 from fixtures.errors import FixtureError
 from reports.files import ReportError
 from reports.verdict import Level
-from vigie import commands
+from vigie import commands, doctor, loading, sweep
+from vigie.proving import add_prove
 
 __all__ = ["NOT_SET_UP", "main"]
 
@@ -53,6 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument("--ports", type=int, help="count ports from here, so that addresses stay the same")
     up.add_argument("--write", type=Path, metavar="FILE", help="write the deployment's TOML here too")
     up.add_argument("--foreground", action="store_true", help="stay, and end the deployment on Ctrl-C")
+    up.add_argument("--containers", action="store_true", help="as containers")
     _add_plan(up)
     up.set_defaults(run=commands.up)
 
@@ -61,12 +67,14 @@ def _parser() -> argparse.ArgumentParser:
     down.set_defaults(run=commands.down)
 
     check = commands_.add_parser("check", help="check every rule asked for, and judge")
-    check.add_argument("--deployment", default="embedded", help="embedded (default), or a deployment's TOML file")
+    check.add_argument("--deployment", default="embedded", help="embedded (default), containers, or a TOML file")
     check.add_argument("--rule", action="append", default=[], help="a rule, a chapter or a pattern; may be repeated")
     check.add_argument(
         "--level", type=_levels, default="", help="levels to judge, by commas: must,should,derived; all by default"
     )
     check.add_argument("--out", type=Path, help="folder for verdict and evidence")
+    check.add_argument("--profile", choices=profiles.names(), default=profiles.DEFAULT, help="which deviations are accepted")
+    check.add_argument("--proof", type=Path, metavar="FILE", help="what proved each rule; the latest proof.json by default")
     check.add_argument("--seed", type=int, help="seed of the people, of the order and of the adversaries: replays a run")
     check.add_argument("--people", help="with --seed, replays a run against a deployment that stood before; its verdict tells")
     check.add_argument("--adversary", choices=("quick", "normal", "long"), default="quick", help="how long adversaries look")
@@ -75,9 +83,15 @@ def _parser() -> argparse.ArgumentParser:
     _add_plan(check)
     check.set_defaults(run=commands.check)
 
+    doctor.add_to(commands_)
+    sweep.add_to(commands_)
+    loading.add_parsers(commands_)
+
     report = commands_.add_parser("report", help="make page, JUnit XML and summary again from a run's verdict.json")
     report.add_argument("folder", type=Path, nargs="?", default=Path("reports/latest"), help="a run's folder")
+    report.add_argument("--proof", type=Path, metavar="FILE", help="proof.json that tells what proved each rule")
     report.set_defaults(run=commands.report)
+    add_prove(commands_)
     return parser
 
 
@@ -86,6 +100,7 @@ def _add_plan(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--overlay", action="append", default=[], metavar="HOMESERVER=FILE", help="YAML laid over a homeserver's configuration"
     )
+    parser.add_argument("--images", type=Path, metavar="FILE", help="TOML of images to use in the place of ours, in containers")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

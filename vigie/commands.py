@@ -16,17 +16,20 @@ from rich.text import Text
 
 import conformance
 from conformance.catalogue import Catalogue, Rule, UnknownRule, load
-from conformance.deploying import read_overlays
+from conformance.deploying import read_images, read_overlays
 from conformance.markers import checks_by_rule
 from conformance.plugin import Suite
 from conformance.rules_listing import render_rules
+from conformance.visiting import announcement
 from fixtures import embedded
 from fixtures.deployment import Deployment
 from fixtures.embedded import Embedded
 from fixtures.preflight import ensure_answers
 from fixtures.stack import Plan
 from reports import make
-from reports.verdict import Level, Outcome, Status, Verdict, exit_code, read
+from reports import proof as proof_report
+from reports.redaction import Redactor
+from reports.verdict import Level, Outcome, Status, Verdict, exit_code, read, write
 from vigie.examples import make_examples
 from vigie.progress import COLOURS, CheckProgress, StartProgress
 
@@ -68,6 +71,7 @@ def up(options: Namespace, console: Console) -> int:
             name=options.name,
             bound=options.foreground,
             base_port=options.ports,
+            images=read_images(options.images) if options.containers else None,
             progress=shown.progress,
             announce=shown.announce,
         )
@@ -132,6 +136,7 @@ class _Shown:
         assert isinstance(suite, Suite)
         self.suite = suite
         suite.run.on_result = self.checks.result
+        suite.tell = lambda line: self.console.print(Text(line), soft_wrap=True)
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Learn how many checks there are, where this process collects them."""
@@ -154,10 +159,17 @@ def check(options: Namespace, console: Console) -> int:
     with ExitStack() as standing:
         toml = _deployment(options, console, standing)
         arguments = [str(Path(conformance.__file__).parent), "--rootdir", str(PROJECT), "-c", str(PROJECT / "pyproject.toml")]
-        arguments += ["--deployment", str(toml), "--level", options.level]
+        arguments += ["--deployment", str(toml), "--level", options.level, "--profile", options.profile]
         arguments += [word for rule in options.rule for word in ("--rule", rule)]
+        if options.deployment in ("embedded", "containers"):
+            arguments += ["--breakable", "own", "--database", options.database]
+            arguments += ["--images", str(options.images)] if options.images else []
+            arguments += [word for overlay in options.overlay for word in ("--overlay", overlay)]
         if options.out:
             arguments += ["--out", str(options.out.resolve())]
+        if options.proof:
+            proof_report.read(options.proof)
+            arguments += ["--proof", str(options.proof.resolve())]
         seed = secrets.randbits(32) if options.seed is None else options.seed
         arguments += ["--run-seed", str(seed), f"--randomly-seed={seed}", "--adversary", options.adversary]
         # Its own deployment has nobody yet; the TOML file that the suite is given does not tell.
@@ -165,7 +177,7 @@ def check(options: Namespace, console: Console) -> int:
         arguments += [] if people is None else [f"--people={people}"]
         if options.keyword:
             arguments += ["-k", options.keyword]
-        arguments += ["-n", str(options.workers), "--dist", "worksteal"] if options.workers > 1 else []
+        arguments += ["-n", str(options.workers), "--dist", "loadgroup"] if options.workers > 1 else []
         # pytest captures what is written to standard output: the progress goes to a copy of it, made before.
         with os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1) as out:
             return _run(console, _Shown(Console(file=out, soft_wrap=True)), arguments)
@@ -173,13 +185,15 @@ def check(options: Namespace, console: Console) -> int:
 
 def _deployment(options: Namespace, console: Console, standing: ExitStack) -> Path:
     """Give the TOML of the deployment to check: one of its own, started for as long as the run lasts, or the one named."""
-    if options.deployment == "containers":
-        raise WrongUse("--deployment containers: not there yet; use embedded or a deployment's TOML file")
-    if options.deployment != "embedded":
-        ensure_answers(Deployment.read(Path(options.deployment)))
+    if options.deployment not in ("embedded", "containers"):
+        named = Deployment.read(Path(options.deployment))
+        ensure_answers(named)
+        for line in announcement(named):
+            console.print(line, highlight=False, markup=False, soft_wrap=True)
         return Path(options.deployment).resolve()
+    images = read_images(options.images) if options.deployment == "containers" else None
     with StartProgress(console) as shown:
-        own = Embedded.start(_plan(options), progress=shown.progress, announce=shown.announce)
+        own = Embedded.start(_plan(options), images=images, progress=shown.progress, announce=shown.announce)
     return standing.enter_context(own).toml
 
 
@@ -229,5 +243,8 @@ def _summarise(console: Console, verdict: Verdict) -> None:
 
 def report(options: Namespace, console: Console) -> int:
     """Make everything that is told again."""
+    if options.proof:
+        told = proof_report.with_proof(read(options.folder / "verdict.json"), proof_report.read(options.proof))
+        write(told, options.folder / "verdict.json", Redactor())
     console.print(str(make.make_all(options.folder)), highlight=False, soft_wrap=True)
     return 0

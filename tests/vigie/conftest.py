@@ -14,7 +14,7 @@ from fixtures.deployment import Deployment
 Vigie = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
-def run_vigie(*arguments: str, timeout: float = 300) -> subprocess.CompletedProcess[str]:
+def run_vigie(*arguments: str, timeout: float = 600) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "vigie.cli", *arguments]
     root = Path(__file__).parent.parent.parent
     return subprocess.run(command, capture_output=True, text=True, timeout=timeout, cwd=root, check=False)

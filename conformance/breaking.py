@@ -1,0 +1,135 @@
+"""A deployment that may be broken: the people of a check in it, and the powers over its parts.
+
+Breaking parts would disturb the checks beside. Where the run started its deployment itself, such checks get a second one,
+with a database that is safe against a kill, on the one worker that runs them (``xdist_group``); where somebody named a
+deployment, they break that one, alone in it for their time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from conformance.cast import Cast
+from conformance.exclusion import alone
+from conformance.outcome import untestable
+from conformance.transport import AsyncTransport
+from fixtures.deployment import Deployment
+from fixtures.powers import Powerless, Powers, powers_over
+
+__all__ = ["BREAKING", "Fragile", "breakable", "folder_of", "fragile"]
+
+BREAKING = pytest.mark.xdist_group("breaking")
+"""Marks checks that break parts: one worker runs them all, one after the other."""
+
+
+@dataclass
+class Fragile:
+    """People in a deployment, and the powers over it."""
+
+    cast: Cast
+    powers: Powers
+
+    async def kill(self, *services: str) -> None:
+        """Kill parts, all at the same moment."""
+        await asyncio.to_thread(self.powers.kill, *services)
+
+    async def start(self, *services: str) -> None:
+        """Start parts again, and wait until they are ready."""
+        await asyncio.to_thread(self.powers.start, *services)
+
+    @contextlib.asynccontextmanager
+    async def paused(self, *services: str) -> AsyncIterator[None]:
+        """Have parts hang for the length of a block."""
+        await asyncio.to_thread(self.powers.pause, *services)
+        try:
+            yield
+        finally:
+            await asyncio.to_thread(self.powers.resume, *services)
+
+    @contextlib.asynccontextmanager
+    async def gone(self, *services: str) -> AsyncIterator[None]:
+        """Have parts be gone for the length of a block."""
+        await self.kill(*services)
+        try:
+            yield
+        finally:
+            await self.start(*services)
+
+    @contextlib.asynccontextmanager
+    async def cut_off(self, homeserver: str) -> AsyncIterator[None]:
+        """Have a homeserver be cut off from the others for the length of a block."""
+        await asyncio.to_thread(self.powers.cut_off, homeserver)
+        try:
+            yield
+        finally:
+            await asyncio.to_thread(self.powers.heal, homeserver)
+
+    @contextlib.asynccontextmanager
+    async def full(self, service: str) -> AsyncIterator[None]:
+        """Have a part's disk be full for the length of a block."""
+        await asyncio.to_thread(self.powers.fill_disk, service)
+        try:
+            yield
+        finally:
+            await asyncio.to_thread(self.powers.free_disk, service)
+
+    @contextlib.asynccontextmanager
+    async def read_only(self) -> AsyncIterator[None]:
+        """Have the databases be read-only for the length of a block."""
+        await asyncio.to_thread(self.powers.make_read_only)
+        try:
+            yield
+        finally:
+            await asyncio.to_thread(self.powers.make_writable)
+
+    async def is_durable(self) -> bool:
+        """Tell whether the database waits for the disk before it acknowledges."""
+        return await asyncio.to_thread(self.powers.is_durable)
+
+    def needs(self, *services: str) -> None:
+        """Hold that there are these parts; raises `Untestable` for one that there is not."""
+        for service in services:
+            if service not in self.powers.services:
+                raise untestable(f"a part {service} in the harness's hands")
+
+
+@pytest.fixture(scope="session")
+def breakable(pytestconfig: pytest.Config) -> Iterator[Deployment]:
+    """Give the deployment that may be broken, starting it where the run has one of its own."""
+    suite: Any = pytestconfig.pluginmanager.getplugin("vigie-suite")
+    with suite.deploying.breakable() as deployment:
+        yield deployment
+
+
+@pytest_asyncio.fixture
+async def fragile(request: pytest.FixtureRequest, breakable: Deployment) -> AsyncIterator[Fragile]:
+    """Give the people of one check and the powers over their deployment; afterwards all is put right again."""
+    suite: Any = request.config.pluginmanager.getplugin("vigie-suite")
+    recorder = suite.recorder_of(request.node)
+    try:
+        powers = powers_over(breakable)
+    except Powerless as error:
+        raise untestable(str(error)) from None
+    folder = folder_of(breakable)
+    with alone(folder) if folder is not None else contextlib.nullcontext():
+        powers.restore()
+        recorder.watch(breakable)
+        transport = AsyncTransport(breakable.ca, (recorder.exchange,), breakable.origins())
+        try:
+            yield Fragile(Cast(breakable, transport, suite.population(request.node), recorder), powers)
+        finally:
+            await transport.close()
+            powers.restore()
+
+
+def folder_of(deployment: Deployment) -> Path | None:
+    """Give the folder of a deployment's processes on this machine, if it has one."""
+    return deployment.storage.processes if deployment.storage else None

@@ -1,0 +1,58 @@
+"""RES-6: the database takes no writes."""
+
+from __future__ import annotations
+
+import pytest
+
+from conformance.breaking import BREAKING, Fragile
+from conformance.checks.answers import accepted, refused
+from conformance.journeys import gathered
+from conformance.storm import kept, read_by, speakers
+from scenarios import accounts, conversations, files
+from scenarios.session import path
+
+pytestmark = BREAKING
+
+_REFUSED = (500, 502, 503, 504, 507)
+
+
+@pytest.mark.rule("RES-6")
+async def test_read_only_database_does_nothing_by_halves(fragile: Fragile) -> None:
+    """While the database takes no writes messages, rooms, invitations and logins are refused, and leave nothing.
+
+    Afterwards the same requests succeed, and the message that was refused is there once.
+    """
+    cast = fragile.cast
+    fragile.needs("postgres")
+    near, far, third = await cast.agents(0, 1, 0)
+    devices = await cast.devices([near, far])
+    room_id = await gathered(*devices)
+    speaking = speakers(cast, room_id, devices)
+    for each in speaking:
+        await each.prepare(cast, 2)
+        await each.send(each.letters[0])
+    letter = speaking[0].letters[1]
+    where = path("rooms", room_id, "send", "m.room.encrypted", letter.transaction)
+    name, rooms = cast.word("salon"), set(await conversations.joined_rooms(near.session))
+
+    async with fragile.read_only():
+        refused(await near.session.put(where, letter.body), "a message", status=_REFUSED)
+        refused(await conversations.ask_for_private(near.session, name), "a new room", status=_REFUSED)
+        refused(await conversations.invite(near.session, room_id, third.user_id), "an invitation", status=_REFUSED)
+        refused(await accounts.log_in(cast.transport, third), "a login", status=_REFUSED)
+        where_to = "/_matrix/media/v3/upload"
+        answer = await near.session.send("POST", where_to, b"Une note", content_type="text/plain")
+        refused(answer, "an upload", status=_REFUSED)
+        assert "content_uri" not in answer.json(), f"a refused upload has an address: {answer}"
+
+    assert set(await conversations.joined_rooms(near.session)) == rooms, "the refused room is there"
+    assert await conversations.membership(near.session, room_id, third.user_id) == "leave", "the refused invitation stands"
+    for each in speaking:
+        await each.send(each.letters[1])
+    await kept(cast, speaking)
+    await read_by(devices, speaking)
+    accepted(await conversations.ask_for_private(near.session, name), "the same room afterwards")
+    accepted(await conversations.invite(near.session, room_id, third.user_id), "the same invitation afterwards")
+    accepted(await accounts.log_in(cast.transport, third), "the same login afterwards")
+    uri = await files.upload(near.session, b"Une note", "text/plain")
+    assert (await files.download(near.session, uri)).status == 200, "the same upload afterwards should be delivered"

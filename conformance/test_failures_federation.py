@@ -1,0 +1,107 @@
+"""RES-3, RES-8: a homeserver that is cut off from the others, and what everybody has once the cut is healed."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from conformance.breaking import BREAKING, Fragile
+from conformance.journeys import gathered
+from conformance.storm import kept, read_by, speakers
+from scenarios import conversations
+from scenarios.devices import Device
+from scenarios.session import path
+
+pytestmark = BREAKING
+
+_LETTERS = 5
+
+
+@pytest.mark.rule("RES-3", "RES-8")
+@pytest.mark.parametrize("home", [1, 0], ids=["one-that-was-invited", "the-rooms-own"])
+async def test_both_sides_of_a_cut_agree_afterwards(fragile: Fragile, home: int) -> None:
+    """Cut off, a homeserver serves its own people, who hear nothing of the others; afterwards everybody has everything.
+
+    So have devices that were offline all the time, and everything is readable, though a new key came in the middle.
+    """
+    cast = fragile.cast
+    inside, colleague, outside, guest = *await cast.agents(home, home, 1 - home), await cast.guest()
+    devices = await cast.devices([inside, colleague, outside, guest])
+    offline = await cast.devices([inside, outside])
+    host, near, far, abroad = devices if home == 0 else (devices[2], devices[0], devices[1], devices[3])
+    room_id = await gathered(host, near, far, abroad, externals=True)
+    for device in (*devices, *offline):
+        await device.wait_for("the room", lambda seen: seen.room(room_id).membership == "join")
+        # Everybody has spoken with everybody before, as in any conversation that goes on.
+        event_id = await device.say(room_id, cast.word("bonjour"))
+        for other in devices:
+            if other is not device:
+                await other.wait_to_read(room_id, event_id)
+    speaking = speakers(cast, room_id, devices)
+
+    async with fragile.cut_off(cast.home(home).name):
+        # Somebody on each side has a new device: messages have a new key from here on.
+        for person in (inside, outside):
+            await cast.device(person)
+        for each in speaking:
+            await each.prepare(cast, _LETTERS)
+        await asyncio.gather(*(each.send_all(each.letters[:-1]) for each in speaking))
+        said_inside, said_by_colleague, said_outside, said_abroad = (each.acknowledged[-1] for each in speaking)
+        # On either side what is said there arrives; what was said before on the other side does not.
+        await devices[1].wait_to_read(room_id, said_inside.event_id)
+        await devices[0].wait_to_read(room_id, said_by_colleague.event_id)
+        await devices[2].wait_to_read(room_id, said_abroad.event_id)
+        await devices[3].wait_to_read(room_id, said_outside.event_id)
+        for reader, unheard in ((devices[0], said_outside), (devices[2], said_inside), (devices[3], said_inside)):
+            there = reader.message(room_id, unheard.event_id)
+            assert there is None, f"the cut is none: {reader.session.who} sees what was said on the other side"
+        # A conversation that begins there, between its own people, works as on any day.
+        own = await gathered(devices[0], devices[1])
+        text = cast.word("entre nous")
+        assert (await devices[1].wait_to_read(own, await devices[0].say(own, text))).body == text
+
+    await asyncio.gather(*(each.send_all(each.letters[-1:]) for each in speaking))
+    await kept(cast, speaking)
+    await read_by([*devices, *offline], speaking)
+    state = [await conversations.members(each.session, room_id) for each in (devices[0], devices[2])]
+    joined = [{user for user, content in members.items() if content["membership"] == "join"} for members in state]
+    assert joined[0] == joined[1], f"the two sides disagree on who is in the room: {joined}"
+
+
+@pytest.mark.rule("RES-3")
+async def test_what_was_done_on_both_sides_of_a_cut_holds_on_both(fragile: Fragile) -> None:
+    """One side renames the room and the other removes a member while they are cut off: afterwards both have both."""
+    cast = fragile.cast
+    host, deputy, leaving = await cast.devices(await cast.agents(0, 1, 0))
+    room_id = await gathered(host, deputy, leaving)
+    levels = (await conversations.read_state(host.session, room_id, "m.room.power_levels")).json()
+    levels["users"][deputy.user_id] = 100
+    answer = await conversations.set_state(host.session, room_id, "m.room.power_levels", levels)
+    assert answer.status == 200, f"the deputy should be made one, but: {answer}"
+
+    def is_deputy(seen: Device) -> bool:
+        users = seen.room(room_id).state.get(("m.room.power_levels", ""), {}).get("users", {})
+        return bool(users.get(deputy.user_id) == 100)
+
+    def agrees(seen: Device) -> bool:
+        state = seen.room(room_id).state
+        gone = state.get(("m.room.member", leaving.user_id), {}).get("membership") == "leave"
+        return gone and state.get(("m.room.name", ""), {}).get("name") == name
+
+    await deputy.wait_for("itself as deputy", is_deputy)
+    name = cast.word("nouveau nom")
+    async with fragile.cut_off(cast.home(1).name):
+        answer = await conversations.set_state(host.session, room_id, "m.room.name", {"name": name})
+        assert answer.status == 200, f"the host should rename the room during the cut, but: {answer}"
+        answer = await deputy.session.post(path("rooms", room_id, "kick"), {"user_id": leaving.user_id})
+        assert answer.status == 200, f"the deputy should remove a member during the cut, but: {answer}"
+        assert await conversations.membership(host.session, room_id, leaving.user_id) == "join", "the cut is none"
+
+    for device in (host, deputy):
+        await device.say(room_id, cast.word("de retour"))
+    for device in (host, deputy):
+        await device.wait_for("the new name, and the member gone", agrees, deadline=60.0)
+        assert await conversations.membership(device.session, room_id, leaving.user_id) == "leave"
+        told = await conversations.read_state(device.session, room_id, "m.room.name")
+        assert told.json().get("name") == name, f"{device.session.who} has the room's old name: {told.json()}"

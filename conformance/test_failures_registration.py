@@ -1,0 +1,110 @@
+"""RES-4: the identity server, or the mail server, is gone while people want to come in."""
+
+from __future__ import annotations
+
+import pytest
+
+from conformance.breaking import BREAKING, Fragile
+from conformance.cast import Cast
+from conformance.checks.answers import accepted, refused
+from conformance.journeys import identity_server, invited_outsider
+from fixtures.services.identity import INFO, SYDENT
+from fixtures.services.mail import NAME as MAIL
+from scenarios import accounts, conversations
+from scenarios.accounts import Validation
+from scenarios.invitations import identity_token, invite_by_mail
+from scenarios.people import Person
+from scenarios.session import ok, path
+from scenarios.wire import Response
+
+pytestmark = BREAKING
+
+_NOT_NOW = (400, 403, 500, 502, 503, 504)
+
+
+async def _ask(cast: Cast, person: Person) -> Response:
+    answer, _validation = await accounts.ask_for_validation(cast.anonymous(person.home, person.name), person.identity.address)
+    return answer
+
+
+async def _validated(cast: Cast, person: Person) -> Validation:
+    """Have somebody follow the link of their mail, and not register yet."""
+    answer, validation = await accounts.ask_for_validation(cast.anonymous(person.home, person.name), person.identity.address)
+    ok(answer)
+    mail = await cast.mailbox.wait_for(person.identity.address)
+    await accounts.follow_link(cast.transport, accounts.link_of(mail), person.name)
+    return validation
+
+
+async def _has_no_account(cast: Cast, person: Person) -> None:
+    refused(await accounts.log_in_with_address(cast.transport, person), f"the login of {person.name}", "M_FORBIDDEN")
+
+
+@pytest.mark.rule("RES-4")
+async def test_without_identity_server_nobody_comes_in(fragile: Fragile) -> None:
+    """While nobody can say who belongs where, agent, invited partner and stranger are all refused, at every step.
+
+    Afterwards the same requests succeed for those who may, and the stranger is refused for the right reason.
+    """
+    cast = fragile.cast
+    fragile.needs(SYDENT, INFO)
+    agent, partner, room_id = await invited_outsider(cast)
+    paul, half_way, stranger, friend = cast.newcomer(0), cast.newcomer(1), cast.outsider(), cast.outsider()
+    validation = await _validated(cast, half_way)
+    token = await identity_token(agent.session, identity_server(cast))
+    invitation = {
+        "id_server": identity_server(cast).id_server,
+        "id_access_token": token,
+        "medium": "email",
+        "address": friend.identity.address,
+    }
+    addresses = [each.identity.address for each in (partner, paul, stranger, friend)]
+    mails = {address: len(await cast.mailbox.messages(address)) for address in addresses}
+    half_way_asks = cast.anonymous(half_way.home, half_way.name)
+
+    async with fragile.gone(SYDENT, INFO):
+        for person in (paul, partner, stranger):
+            refused(await _ask(cast, person), f"the request of {person.name} during the outage", status=_NOT_NOW)
+        answer = await accounts.register(half_way_asks, half_way.identity.password, validation)
+        refused(answer, "a registration during the outage", status=(401, *_NOT_NOW))
+        assert "access_token" not in answer.json(), f"a refused registration gave a token: {answer}"
+        await _has_no_account(cast, half_way)
+        answer = await agent.session.post(path("rooms", room_id, "invite"), invitation)
+        refused(answer, "an invitation by mail during the outage", status=_NOT_NOW)
+    for address, number in mails.items():
+        came = len(await cast.mailbox.messages(address))
+        assert came == number, f"{address} got {came - number} mails for requests that were refused"
+
+    answer = await accounts.register(half_way_asks, half_way.identity.password, validation)
+    accounts.admit(half_way, accepted(answer, "the same registration afterwards"), cast.transport)
+    await accounts.register_by_mail(cast.transport, cast.mailbox, paul)
+    await accounts.register_by_mail(cast.transport, cast.mailbox, partner)
+    refused(await _ask(cast, stranger), "the stranger's request afterwards", "M_THREEPID_DENIED")
+    accepted(await agent.session.post(path("rooms", room_id, "invite"), invitation), "the same invitation afterwards")
+    await cast.mailbox.wait_for(friend.identity.address, after=mails[friend.identity.address])
+
+
+@pytest.mark.rule("RES-4")
+async def test_without_mail_server_nobody_comes_in(fragile: Fragile) -> None:
+    """While no mail can be sent nobody gets an account; afterwards agent and invited partner do, and the stranger does not."""
+    cast = fragile.cast
+    fragile.needs(MAIL)
+    agent, paul, stranger, partner = await cast.agent(), cast.newcomer(1), cast.outsider(), cast.outsider()
+    room_id = await conversations.open_private(agent.session, cast.word("projet"), externals=True)
+    assert cast.mailbox
+
+    async with fragile.gone(MAIL):
+        answer = await _ask(cast, paul)
+        refused(answer, "an agent's request without a mail server", status=_NOT_NOW)
+        refused(await _ask(cast, stranger), "a stranger's request without a mail server", "M_THREEPID_DENIED")
+        invited = await invite_by_mail(agent.session, identity_server(cast), room_id, partner.identity.address)
+        await _has_no_account(cast, paul)
+
+    await accounts.register_by_mail(cast.transport, cast.mailbox, paul)
+    if invited.status != 200:
+        refused(invited, "an invitation without a mail server", status=_NOT_NOW)
+        again = await invite_by_mail(agent.session, identity_server(cast), room_id, partner.identity.address)
+        accepted(again, "the same invitation afterwards")
+    await cast.mailbox.wait_for(partner.identity.address)
+    await accounts.register_by_mail(cast.transport, cast.mailbox, partner)
+    refused(await _ask(cast, stranger), "the stranger's request afterwards", "M_THREEPID_DENIED")

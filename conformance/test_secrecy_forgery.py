@@ -1,0 +1,191 @@
+"""E2E-8: what is forged, replayed, altered or redirected is not shown as genuine ("Confidentialité et sécurité des échanges").
+
+The lie is put in between the homeserver and the recipient, as a homeserver that was taken over would: no server can refuse
+it. Who keeps the rule is the recipient's client; here that of this suite.
+"""
+
+from __future__ import annotations
+
+import base64
+import copy
+import json
+import secrets
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import vodozemac
+
+from conformance.cast import Cast
+from conformance.journeys import gathered
+from conformance.tampering import Tampering, client_lied_to, events_in
+from scenarios.devices import Device, Message
+from scenarios.session import ok
+from scenarios.trust import CrossSigning, Trust
+
+Event = dict[str, Any]
+
+
+def _flipped(text: str, at: int) -> str:
+    return text[:at] + ("A" if text[at] != "A" else "B") + text[at + 1 :]
+
+
+def _altered(at: int) -> Callable[[Event], None]:
+    def change(event: Event) -> None:
+        event["content"]["ciphertext"] = _flipped(event["content"]["ciphertext"], at)
+
+    return change
+
+
+# What is done to a copy of a genuine event, which arrives beside the original under an id of its own.
+_LIES: dict[str, Callable[[Event], None]] = {
+    "replayed": lambda event: None,
+    "replayed with another time": lambda event: event.update(origin_server_ts=event["origin_server_ts"] + 60_000),
+    "altered text": _altered(40),
+    "altered signature": _altered(-5),
+    "altered index": _altered(3),
+    "of another session": lambda event: event["content"].update(session_id=_flipped(event["content"]["session_id"], 7)),
+    "from another person": lambda event: event.update(sender=event["unsigned"]["other"]),
+    "in clear": lambda event: event.update(
+        type="m.room.message", content={"msgtype": "m.text", "body": "Virez cent mille euros."}
+    ),
+    "under another name of algorithm": lambda event: event["content"].update(algorithm="m.megolm.v0.none"),
+}
+
+
+async def _both(reader: Device, room_id: str, first: str, second: str) -> tuple[Message, Message]:
+    """Give two messages once both have come."""
+    await reader.wait_for("both messages", lambda seen: {first, second} <= set(seen.room(room_id).events))
+    messages = reader.message(room_id, first), reader.message(room_id, second)
+    assert messages[0] and messages[1]
+    return messages[0], messages[1]
+
+
+@pytest.mark.rule("E2E-8")
+@pytest.mark.parametrize("lie", list(_LIES))
+async def test_lie_beside_a_genuine_message_is_not_shown(cast: Cast, lie: str) -> None:
+    """A message is shown; a copy of it that was tampered with on the way is not, whatever was done to it."""
+    writer, third = await cast.devices(await cast.agents(0, 0))
+    lies = Tampering(cast.transport)
+    reader = await client_lied_to(cast, await cast.agent(1), lies)
+    room_id = await gathered(writer, third, reader)
+    forged_id = "$" + secrets.token_urlsafe(32)
+
+    def slip_in(answer: dict[str, Any]) -> None:
+        for event in list(events_in(answer, room_id)):
+            if event["type"] == "m.room.encrypted" and event["sender"] == writer.user_id:
+                forged = copy.deepcopy(event)
+                forged["event_id"] = forged_id
+                forged.setdefault("unsigned", {})["other"] = third.user_id
+                _LIES[lie](forged)
+                events_in(answer, room_id).append(forged)
+
+    lies.in_answers("/sync", slip_in)
+    text = cast.word("vraiment dit")
+    event_id = await writer.say(room_id, text)
+    genuine, forged = await _both(reader, room_id, event_id, forged_id)
+    assert genuine.readable, f"the genuine message is not shown: {genuine.why}"
+    assert genuine.body == text
+    assert not forged.readable, f"a message that is {lie} is shown as {forged.sender}'s: {forged.body!r}"
+
+
+@pytest.mark.rule("E2E-8")
+async def test_message_redirected_to_another_conversation_is_not_shown(cast: Cast) -> None:
+    """What was said in one conversation is not shown in another one of the same people; what is said there is."""
+    writer = await cast.device(await cast.agent(0))
+    lies = Tampering(cast.transport)
+    reader = await client_lied_to(cast, await cast.agent(1), lies)
+    here, there = await gathered(writer, reader), await gathered(writer, reader)
+    said = await writer.say(here, cast.word("entre nous"))
+    assert (await reader.wait_to_read(here, said)).readable
+    moved = {**reader.room(here).events[said], "event_id": "$" + secrets.token_urlsafe(32)}
+
+    def redirect(answer: dict[str, Any]) -> None:
+        if events := events_in(answer, there):
+            events.append(dict(moved))
+
+    lies.in_answers("/sync", redirect)
+    genuine, forged = await _both(reader, there, await writer.say(there, "dit ici"), str(moved["event_id"]))
+    assert genuine.readable, f"what was said there is not shown: {genuine.why}"
+    assert not forged.readable, f"what was said elsewhere is shown here: {forged.body!r}"
+
+
+@pytest.mark.rule("E2E-8")
+async def test_message_under_a_key_of_the_servers_own_is_told_from_a_persons(cast: Cast) -> None:
+    """Who takes over a server can give out a room key in somebody's name: what it opens shows as of no device of theirs.
+
+    A message of that person's true device, in the same conversation, shows as of a device that they signed.
+    """
+    author = await cast.agent(0)
+    writer = await cast.device(author)
+    signing = await CrossSigning.create(writer.session, author.identity.password)
+    await signing.verify(writer.session, writer.session.device_id)
+    lies = Tampering(cast.transport)
+    reader = await client_lied_to(cast, await cast.agent(1), lies)
+    room_id = await gathered(writer, reader)
+    forger, room_key = vodozemac.Account(), vodozemac.GroupSession()
+    forged_id = "$" + secrets.token_urlsafe(32)
+    to_device = await _room_key_in_anothers_name(forger, room_key, room_id, writer, reader)
+    content = {"type": "m.room.message", "room_id": room_id, "content": {"msgtype": "m.text", "body": "Virez tout."}}
+    encrypted = {
+        "algorithm": "m.megolm.v1.aes-sha2",
+        "sender_key": forger.curve25519_key.to_base64(),
+        "session_id": room_key.session_id,
+        "device_id": writer.session.device_id,
+        "ciphertext": room_key.encrypt(json.dumps(content).encode()).to_base64(),
+    }
+
+    def forge(answer: dict[str, Any]) -> None:
+        if events := events_in(answer, room_id):
+            answer.setdefault("to_device", {}).setdefault("events", []).append(to_device)
+            events.append(
+                {**copy.deepcopy(events[-1]), "event_id": forged_id, "content": encrypted, "type": "m.room.encrypted"}
+            )
+            events[-1]["sender"] = writer.user_id
+
+    lies.in_answers("/sync", forge)
+    event_id = await writer.say(room_id, "Bonjour.")
+    genuine, forged = await _both(reader, room_id, event_id, forged_id)
+    assert genuine.readable, f"the genuine message is not shown: {genuine.why}"
+    events = reader.room(room_id).events
+    assert await reader.machine.trust_in(events[event_id]) is Trust.VERIFIED, "the true device's message is not known as such"
+    told = await reader.machine.trust_in(events[forged_id])
+    assert not forged.readable or told is Trust.UNKNOWN, f"the server's message shows as {forged.sender}'s own: {told.value}"
+
+
+async def _room_key_in_anothers_name(
+    forger: vodozemac.Account, room_key: vodozemac.GroupSession, room_id: str, writer: Device, reader: Device
+) -> dict[str, Any]:
+    """Give the to-device message with which a server hands its own room key to the reader, as if it were the writer's."""
+    query = ok(await writer.session.post("/keys/query", {"device_keys": {reader.user_id: []}}))
+    keys = query["device_keys"][reader.user_id][reader.session.device_id]["keys"]
+    wanted = {reader.user_id: {reader.session.device_id: "signed_curve25519"}}
+    claimed = ok(await writer.session.post("/keys/claim", {"one_time_keys": wanted}))
+    one_time = next(iter(claimed["one_time_keys"][reader.user_id][reader.session.device_id].values()))["key"]
+    identity = keys[f"curve25519:{reader.session.device_id}"]
+    session = forger.create_outbound_session(
+        vodozemac.Curve25519PublicKey.from_base64(identity), vodozemac.Curve25519PublicKey.from_base64(one_time)
+    )
+    plain = {
+        "type": "m.room_key",
+        "content": {
+            "algorithm": "m.megolm.v1.aes-sha2",
+            "room_id": room_id,
+            "session_id": room_key.session_id,
+            "session_key": room_key.session_key.to_base64(),
+        },
+        "sender": writer.user_id,
+        "recipient": reader.user_id,
+        "recipient_keys": {"ed25519": keys[f"ed25519:{reader.session.device_id}"]},
+        "keys": {"ed25519": forger.ed25519_key.to_base64()},
+    }
+    kind, body = session.encrypt(json.dumps(plain).encode()).to_parts()
+    return {
+        "type": "m.room.encrypted",
+        "sender": writer.user_id,
+        "content": {
+            "algorithm": "m.olm.v1.curve25519-aes-sha2",
+            "sender_key": forger.curve25519_key.to_base64(),
+            "ciphertext": {identity: {"type": kind, "body": base64.b64encode(body).decode().rstrip("=")}},
+        },
+    }

@@ -1,0 +1,251 @@
+"""The crowd of one process: who is there, who is idle, and what is expected of whom."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Sequence
+from random import Random
+
+import gevent
+
+from fixtures.population import Population as Names
+from load.acts import ACTS, Impossible, Occasion
+from load.arrivals import Arrival
+from load.crypto import CrowdMachine
+from load.driver import Suspended, drive
+from load.failures import failure_of
+from load.measures import Measures
+from load.members import AnyDevice, Member
+from load.plan import Plan
+from load.probes import ProbeContext
+from load.store import Store
+from load.surroundings import Room, Surroundings
+from scenarios.mailbox import NoMail
+from scenarios.session import Session
+from scenarios.wire import NotInTime, UnexpectedAnswer, WireError
+
+__all__ = ["Crowd"]
+
+_NOISE = 20_000_000
+
+
+class Crowd:
+    """Agents and guests of the circles that this process has."""
+
+    def __init__(self, around: Surroundings, plan: Plan, store: Store, *, shard: int = 0, shards: int = 1) -> None:
+        """Take the circles whose number modulo `shards` is `shard`."""
+        self.around, self.plan, self.store = around, plan, store
+        self.shard, self.shards = shard, shards
+        self.random = around.random
+        self.newcomers = Names(os.urandom(8).hex(), f"newcomers {shard}")
+        canaries = _canaries(plan, around.profile.population.canaries, around.profile.seed)
+        self.members = [
+            Member(around, each, store, Random(f"{around.profile.seed} {each.number}"), canary=each.number in canaries)  # noqa: S311
+            for each in plan.people
+            if each.circle % shards == shard
+        ]
+        self._waiting = list(reversed(self.members))
+        self._idle: dict[bool, list[Member]] = {False: [], True: []}
+        self._circles: dict[int, list[Member]] = {}
+        self._by_user: dict[str, Member] = {}
+        for member in self.members:
+            self._circles.setdefault(member.plan.circle, []).append(member)
+            self._by_user[member.user_id] = member
+        self._busy: set[gevent.Greenlet] = set()
+        self.came_so_far = 0
+        self.failed_to_come: list[str] = []
+        self.noise = b""
+        around.on_member = self._on_member
+        self._enter_rooms()
+
+    @property
+    def measures(self) -> Measures:
+        """The books; there are some from second 0 on."""
+        assert self.around.measures is not None
+        return self.around.measures
+
+    def _enter_rooms(self) -> None:
+        users = {each.plan.number: each.user_id for each in self.members}
+        for each in self.plan.rooms:
+            if each.circle % self.shards != self.shard:
+                continue
+            record = self.store.get("room", str(each.number))
+            room = Room(record["room_id"], each.kind, record["encrypted"], guests=each.externals)
+            self.around.rooms[room.room_id] = room
+            for number in each.members:
+                self.around.enter(room, users[number])
+
+    # Coming.
+
+    def next_one(self) -> Member | None:
+        """Give somebody who has not come yet."""
+        return self._waiting.pop() if self._waiting else None
+
+    def came(self, member: Member) -> None:
+        """Take it that somebody is there, and idle."""
+        self.came_so_far += 1
+        self._idle[member.plan.guest].append(member)
+
+    def begin(self, start: float) -> Measures:
+        """Open the books: from second 0, at `start`, everything counts. Rooms expect the devices that are there."""
+        measures = Measures(self.around.profile.windows, start, str(self.shard))
+        if "file" in self.around.profile.mix:
+            self.noise = os.urandom(min(_NOISE, int(self.around.profile.files.most)))
+        for room in self.around.rooms.values():
+            devices = {
+                device.number: device.session.server_name
+                for user_id in sorted(room.members)
+                for device in self._by_user[user_id].devices
+            }
+            measures.delivery.room(room.room_id, room.kind, devices, size=len(room.members))
+        measures.delivery.canaries.update(device.number for each in self.members if each.canary for device in each.devices)
+        self.around.measures = measures
+        return measures
+
+    # The schedule.
+
+    def dispatch(self, arrivals: Iterable[Arrival], start: float) -> None:
+        """Hand every arrival, at its time, to somebody idle; where nobody is, it is dropped and counted."""
+        measures = self.measures
+        for number, arrival in enumerate(arrivals):
+            intended = start + arrival.at
+            ahead = intended - time.monotonic()
+            if ahead > 0:
+                gevent.sleep(ahead)
+            elif number % 16 == 0:
+                gevent.sleep(0)  # late already: others have to get on all the same
+            measures.dispatched(arrival.act, intended, time.monotonic())
+            member = self._take_idle(guest=arrival.act == "guest-send")
+            if member is None:
+                measures.dropped(arrival.act, intended)
+                continue
+            self._start(member, arrival.act, intended)
+
+    def _take_idle(self, *, guest: bool) -> Member | None:
+        idle = self._idle[guest]
+        while idle:
+            chosen = self.random.randrange(len(idle))
+            idle[chosen], idle[-1] = idle[-1], idle[chosen]
+            member = idle.pop()
+            if not member.ousted:
+                return member
+        return None
+
+    def _start(self, member: Member, act: str, intended: float) -> None:
+        greenlet = gevent.spawn(self._perform, member, act, intended)
+        self._busy.add(greenlet)
+        greenlet.rawlink(self._busy.discard)
+
+    def _perform(self, member: Member, act: str, intended: float) -> None:
+        occasion = Occasion(self, member, intended)
+        measures = self.measures
+        try:
+            drive(ACTS[act](occasion))
+        except (WireError, UnexpectedAnswer, NotInTime, NoMail) as error:
+            measures.failed(act, intended, occasion.actual, time.monotonic(), failure_of(error))
+            self.around.notice(f"{act}: {_short(error)}")
+        except (Impossible, LookupError, Suspended) as error:
+            measures.failed(act, intended, occasion.actual, time.monotonic(), "other")
+            self.around.notice(f"{act}: {error or type(error).__name__}")
+        else:
+            if act not in ("send", "file", "guest-send"):
+                measures.done(act, intended, occasion.actual, time.monotonic())
+        finally:
+            self._idle[member.plan.guest].append(member)
+
+    def busy(self) -> int:
+        """Tell how many are at something."""
+        return len(self._busy)
+
+    def abandon(self) -> None:
+        """Break off what is still under way."""
+        gevent.killall(list(self._busy), timeout=5)
+
+    def probe_context(self) -> ProbeContext | None:
+        """Give who probes rules: an agent in a private room, one who is not in it, and a guest; None without any."""
+        agents = [each for each in self.members if not each.plan.guest and each.devices]
+        guests = [each.devices[0].session for each in self.members if each.plan.guest and each.devices]
+        for room in self.around.rooms.values():
+            inside = [each for each in agents if each.user_id in room.members]
+            outside = [each for each in agents if each.user_id not in room.members]
+            if room.kind == "private" and not room.guests and inside and outside:
+                sessions = inside[0].devices[0].session, outside[0].devices[0].session
+                return ProbeContext(*sessions, guests[0] if guests else None, room.room_id)
+        return None
+
+    def noticed(self) -> dict[str, int]:
+        """Give what was noticed and is no figure, with how often."""
+        machines = [device.machine for each in self.members for device in self._devices(each)]
+        crowd = [machine for machine in machines if isinstance(machine, CrowdMachine)]
+        counted = {
+            "devices that had no one-time key to claim": sum(machine.no_one_time_key for machine in crowd),
+            "to-device messages that could not be opened": sum(machine.unopened for machine in crowd),
+        }
+        return {**self.around.said, **{what: number for what, number in counted.items() if number}}
+
+    # Changes while it runs.
+
+    def circle_of(self, member: Member) -> Sequence[Member]:
+        """Give the agents whom somebody may write to."""
+        return [each for each in self._circles[member.plan.circle] if not each.plan.guest]
+
+    def opened(self, room: Room, member: Member, size: int) -> None:
+        """Take a new room, in which its maker is alone for now; `size` is how many it will have."""
+        self.around.rooms[room.room_id] = room
+        self.around.enter(room, member.user_id)
+        devices = {device.number: device.session.server_name for device in self._devices(member)}
+        self.measures.delivery.room(room.room_id, room.kind, devices, size=size)
+
+    def left(self, room: Room, member: Member) -> None:
+        """Take it that somebody is leaving a room."""
+        self.around.go(room, member.user_id)
+        for device in self._devices(member):
+            self.measures.delivery.leave(room.room_id, device.number)
+
+    def arrived(self, member: Member, device: AnyDevice) -> None:
+        """Take a device that somebody just logged in on: from now on it is to see what its person sees."""
+        for room_id in member.rooms():
+            self.measures.delivery.join(room_id, device.number, device.session.server_name)
+
+    def registered(self, session: Session) -> None:
+        """Take somebody new; they take part no further."""
+        self.store.put("registered", session.user_id, {"device_id": session.device_id, "token": session.access_token})
+
+    def _devices(self, member: Member) -> list[AnyDevice]:
+        return [*member.devices, *([member.extra] if member.extra else [])]
+
+    def _on_member(self, room: Room, user_id: str, membership: str, origin: str) -> None:
+        """Take what a sync says of a member: who joins is expected to read when every homeserver of the room knows of it."""
+        member = self._by_user.get(user_id)
+        if member is None or self.around.measures is None:
+            return
+        if membership != "join":
+            room.joining.pop(user_id, None)
+            if user_id in room.members:
+                self.left(room, member)
+            return
+        if user_id in room.members:
+            return
+        seen = room.joining.setdefault(user_id, set())
+        seen.add(origin)
+        servers = {each.split(":", 1)[1] for each in (*room.members, user_id)}
+        if servers <= seen:
+            del room.joining[user_id]
+            self.around.enter(room, user_id)
+            for device in self._devices(member):
+                self.measures.delivery.join(room.room_id, device.number, device.session.server_name)
+
+
+def _canaries(plan: Plan, share: float, seed: int) -> set[int]:
+    """Choose the canaries: agents of all circles in turn, and one of each at least where there are to be any."""
+    if not share:
+        return set()
+    agents = [each.number for each in plan.people if not each.guest]
+    return set(Random(f"canaries {seed}").sample(agents, max(1, round(share * len(agents)))))  # noqa: S311 -- a draw
+
+
+def _short(error: Exception) -> str:
+    if isinstance(error, UnexpectedAnswer):
+        return f"{error.response.status} {error.response.errcode}".strip()
+    return type(error).__name__

@@ -1,0 +1,197 @@
+"""A run in this process, under Locust's runner: people come, the schedule is handed out, the books are closed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+import gevent
+from gevent.event import Event
+from locust.env import Environment
+
+from fixtures.deployment import Deployment
+from fixtures.errors import FixtureError
+from load.arrivals import schedule
+from load.crowd import Crowd
+from load.driver import drive
+from load.measures import Measures
+from load.plan import Plan
+from load.probes import run_probe
+from load.profile import Profile
+from load.report import Worker
+from load.store import Store
+from load.surroundings import Surroundings
+from load.transport import trusting
+from load.user import Agent
+
+__all__ = ["Performance", "Told"]
+
+Told = Callable[[str], None]
+_A_MOMENT = 0.5
+_SPAWN_RATE = 50
+_CUT_GRACE = 5.0
+_TOLD_EVERY = 5.0
+# How many of the people may fail to come before the run is called off: nobody measures a crowd that is not there.
+_MOST_ABSENT = 0.02
+
+
+@dataclass
+class Performance:
+    """One run of one process; `stop` set from outside cuts it short."""
+
+    deployment: Deployment
+    profile: Profile
+    plan: Plan
+    store: Store
+    tell: Told = lambda _line: None
+    shard: int = 0
+    shards: int = 1
+    stop: Event = field(default_factory=Event)
+    web_port: int = 0
+    environment: Any = None
+    cut_short: str = ""
+    crowd: Crowd | None = None
+    start: float = 0.0
+
+    def perform(self) -> Measures:
+        """Do it all; gives the books, closed. Raises `FixtureError` when the people cannot come."""
+        around = Surroundings(
+            self.deployment,
+            self.profile,
+            trusting(self.deployment.ca),
+            Random(f"{self.profile.seed} {self.shard}"),  # noqa: S311 -- meant to be repeatable
+        )
+        self.crowd = Crowd(around, self.plan, self.store, shard=self.shard, shards=self.shards)
+        self.environment = Environment(user_classes=[Agent])
+        self.environment.crowd = self.crowd
+        runner = self.environment.create_local_runner()
+        web = self.environment.create_web_ui("127.0.0.1", self.web_port) if self.web_port else None
+        try:
+            self._gather(runner)
+            return self._measured(around)
+        finally:
+            runner.quit()
+            if web is not None:
+                web.stop()
+
+    def noticed(self) -> dict[str, int]:
+        """Give what was noticed and is no figure, with how often."""
+        return self.crowd.noticed() if self.crowd else {}
+
+    def workers(self) -> list[Worker]:
+        """Tell of the processes that made the load."""
+        return [Worker(name=str(self.shard), host="localhost")]
+
+    def _gather(self, runner: Any) -> None:
+        """Let everybody come, and wait until they have synced once."""
+        crowd = self.crowd
+        assert crowd is not None
+        wanted = len(crowd.members)
+        runner.start(wanted, spawn_rate=_SPAWN_RATE)
+        began = told = time.monotonic()
+        deadline = began + 60 + wanted / 5
+        while crowd.came_so_far + len(crowd.failed_to_come) < wanted:
+            if self.stop.wait(0.1):
+                raise FixtureError("interrupted while people were coming; nothing was measured")
+            now = time.monotonic()
+            if now > deadline:
+                raise FixtureError(f"only {crowd.came_so_far} of {wanted} people had come after {now - began:.0f} s")
+            if now - told > _TOLD_EVERY:
+                told = now
+                self.tell(f"{crowd.came_so_far} of {wanted} people are there")
+        if len(crowd.failed_to_come) > _MOST_ABSENT * wanted:
+            raise FixtureError(
+                f"{len(crowd.failed_to_come)} of {wanted} people could not come, the first: {crowd.failed_to_come[0]}"
+            )
+        self.tell(f"{crowd.came_so_far} people are there after {time.monotonic() - began:.1f} s")
+
+    def _measured(self, around: Surroundings) -> Measures:
+        crowd = self.crowd
+        assert crowd is not None
+        self.start = time.monotonic() + _A_MOMENT
+        measures = crowd.begin(self.start)
+        windows = self.profile.windows
+        with self._watching(measures, around):
+            dispatcher = gevent.spawn(crowd.dispatch, schedule(self.profile, self.shard, self.shards), self.start)
+            cut = self._until(self.start + windows.total, lambda: False)
+            if cut:
+                self.cut_short = "interrupted"
+                dispatcher.kill()
+            elif not dispatcher.ready():
+                dispatcher.join(timeout=windows.grace)
+            grace = _CUT_GRACE if cut else windows.grace
+            self._until(
+                time.monotonic() + grace,
+                lambda: not crowd.busy() and not measures.delivery.outstanding(),
+                heed_stop=False,
+            )
+        crowd.abandon()
+        measures.finish()
+        return measures
+
+    def _until(self, moment: float, done: Callable[[], bool], *, heed_stop: bool = True) -> bool:
+        """Wait until a moment, or until it is done; tells whether it was cut short."""
+        while (left := moment - time.monotonic()) > 0 and not done():
+            if heed_stop:
+                if self.stop.wait(min(left, 0.25)):
+                    return True
+            else:
+                gevent.sleep(min(left, 0.1))
+        return False
+
+    @contextmanager
+    def _watching(self, measures: Measures, around: Surroundings) -> Iterator[None]:
+        watchers = [
+            gevent.spawn(_watch_lag, measures),
+            gevent.spawn(self._hand_on, around),
+            gevent.spawn(self._report, measures),
+        ]
+        watchers += [gevent.spawn(self._probe, each.name, each.every, measures) for each in self.profile.probes]
+        try:
+            yield
+        finally:
+            gevent.killall(watchers)
+            around.figures.hand_on(self.environment.stats)
+
+    def _probe(self, name: str, every: float, measures: Measures) -> None:
+        """Ask again and again whether a rule still holds. One process does it for all."""
+        assert self.crowd is not None
+        context = self.crowd.probe_context() if self.shard == 0 else None
+        due = self.start + every
+        while context is not None:
+            gevent.sleep(max(0.0, due - time.monotonic()))
+            result, message = drive(run_probe(name, context))
+            measures.probe(name, due, result, message)
+            # One that took longer than its turn leaves out those it missed.
+            due += every * max(1.0, (time.monotonic() - due) // every + 1)
+
+    def _hand_on(self, around: Surroundings) -> None:
+        while True:
+            gevent.sleep(1.0)
+            around.figures.hand_on(self.environment.stats)
+
+    def _report(self, measures: Measures) -> None:
+        windows, crowd = self.profile.windows, self.crowd
+        assert crowd is not None
+        while True:
+            gevent.sleep(_TOLD_EVERY)
+            at = time.monotonic() - self.start
+            if at >= 0:
+                name = windows.at(at) if at < windows.total else "grace"
+                waiting = measures.delivery.outstanding()
+                self.tell(
+                    f"{at:5.0f} s of {windows.total:.0f}  {name}: {crowd.busy()} at something, {waiting} deliveries to come"
+                )
+
+
+def _watch_lag(measures: Measures) -> None:
+    """Measure how late the loop wakes who asked for it, ten times a second: that is what everybody else waits too."""
+    while True:
+        due = time.monotonic() + 0.1
+        gevent.sleep(0.1)
+        now = time.monotonic()
+        measures.health.sample(now, now - due)

@@ -1,0 +1,169 @@
+"""The load process: ``python -m load.run``. `vigie load` starts it; gevent's patching and Locust stay in here.
+
+Exit codes are the command's: 0 holds, 1 does not hold, 3 cannot tell, 4 could not be set up or wrong use.
+"""
+
+from __future__ import annotations
+
+# ruff: noqa: E402 -- before anything else has a socket or a lock
+from gevent import monkey
+
+monkey.patch_all()
+
+import argparse
+import ctypes
+import gc
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import gevent
+from gevent.event import Event
+
+from fixtures.deployment import Deployment
+from fixtures.errors import DeploymentError, FixtureError
+from fixtures.preflight import ensure_answers
+from load import aftermath
+from load.arrivals import peak_rate
+from load.making import ensure
+from load.performing import Performance
+from load.probes import ensure_known
+from load.profile import Profile
+from load.report import conclude, tell
+
+__all__ = ["main"]
+
+NOT_SET_UP = 4
+_SET_PARENT_DEATH_SIGNAL = 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="load.run", description=__doc__)
+    parser.add_argument("--deployment", type=Path, required=True)
+    parser.add_argument("--profile", required=True)
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--seed", type=int)
+    parser.add_argument("--rate", type=float)
+    parser.add_argument("--people", type=int)
+    parser.add_argument("--measured", type=float)
+    parser.add_argument("--web", type=int, default=0)
+    parser.add_argument("--populate-only", action="store_true")
+    return parser
+
+
+def say(line: str) -> None:
+    """Tell a person, at once."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run, and give the exit code."""
+    # What nio has to say of keys that have not come is counted, not told.
+    logging.getLogger("nio").setLevel(logging.CRITICAL)
+    # Whoever started this and was killed takes it along.
+    ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGTERM)
+    stop = Event()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        gevent.signal_handler(number, stop.set)
+    try:
+        return _run(_parser().parse_args(arguments), stop)
+    except FixtureError as error:
+        sys.stderr.write(f"vigie load: {error}\n")
+        return NOT_SET_UP
+
+
+def _run(options: argparse.Namespace, stop: Event) -> int:
+    deployment = Deployment.read(options.deployment)
+    profile = Profile.read(options.profile).with_changes(
+        rate=options.rate, people=options.people, measured=options.measured, seed=options.seed
+    )
+    ensure_known(profile)
+    ensure_allowed(deployment, profile)
+    ensure_answers(deployment)
+    began = time.monotonic()
+    told = [0.0]
+
+    def progress(what: str, done: int, of: int) -> None:
+        now = time.monotonic()
+        if now - told[0] > 2.0 or done == of:
+            told[0] = now
+            left = (now - began) / done * (of - done)
+            say(f"{now - began:6.1f} s  {what}: {done} of {of}" + (f", {left:.0f} s left" if done < of else ""))
+
+    plan, store = ensure(deployment, profile, progress)
+    try:
+        if options.populate_only:
+            say(f"population: {len(plan.people)} people, {len(plan.rooms)} rooms in {store.path}")
+            return 0
+        performance = Performance(deployment, profile, plan, store, tell=say, stop=stop, web_port=options.web)
+        return _perform(performance, options)
+    finally:
+        store.close()
+
+
+def _perform(performance: Performance, options: argparse.Namespace) -> int:
+    """Run, judge, and tell."""
+    deployment, store = performance.deployment, performance.store
+    out = aftermath.folder(options.out)
+    # What stands by now stands until the end: the collector need not look at it again and again.
+    gc.collect()
+    gc.freeze()
+    started, began = datetime.now(UTC), time.monotonic()
+    measures = performance.perform()
+    report = conclude(
+        performance.profile,
+        measures,
+        deployment=deployment,
+        started=started,
+        seconds=time.monotonic() - began,
+        command=" ".join(["vigie", "load", *_told_options(options)]),
+        workers=performance.workers(),
+        cut_short=performance.cut_short,
+    )
+    code = tell(report, out, aftermath.redactor(deployment, store))
+    aftermath.write_locusts(performance.environment, out)
+    if options.out is None:
+        aftermath.link_latest(out)
+    aftermath.summarise(report, performance.noticed(), say)
+    say(f"page: {out / 'index.html'}")
+    return code
+
+
+def _told_options(options: argparse.Namespace) -> list[str]:
+    """Give the options again, without the paths of this machine."""
+    told = ["--profile", Path(options.profile).name]
+    for name in ("rate", "people", "measured", "seed"):
+        if getattr(options, name) is not None:
+            told += [f"--{name}", f"{getattr(options, name):g}"]
+    return told
+
+
+def ensure_allowed(deployment: Deployment, profile: Profile) -> None:
+    """Say where the load goes and how much; raise `DeploymentError` when nobody allowed it there."""
+    rate = peak_rate(profile)
+    hosts = sorted({urlsplit(each.url).hostname or "" for each in deployment.homeservers})
+    people = profile.population.people + profile.population.guests
+    say(f"load on {', '.join(hosts)}: {people} people, at most {rate:g} acts a second, profile {profile.name}")
+    elsewhere = [host for host in hosts if not _is_loopback(host)]
+    if elsewhere and "load" not in deployment.allow:
+        raise DeploymentError(
+            f'{deployment.name} does not allow load on {", ".join(elsewhere)}: its TOML needs allow = ["load"], by its owner'
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    return host in ("localhost", "::1") or host.startswith("127.")
+
+
+if __name__ == "__main__":
+    code = main()
+    sys.stdout.flush()
+    # gevent's hub and Locust's threads have nothing left to say.
+    os._exit(code)

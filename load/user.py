@@ -1,0 +1,49 @@
+"""Locust's user: somebody of the crowd, who polls with all devices until Locust stops them. What they do comes by schedule."""
+
+from __future__ import annotations
+
+import gevent
+from locust import User
+from locust.user.task import LOCUST_STATE_WAITING
+
+from load.crowd import Crowd
+from load.members import Member
+from scenarios.wire import UnexpectedAnswer, WireError
+
+__all__ = ["Agent"]
+
+_ATTEMPTS = 3
+
+
+class Agent(User):
+    """A person; `environment.crowd` says who is next."""
+
+    # Locust wants to see some; what people do comes by the schedule.
+    tasks = [lambda _user: None]  # noqa: RUF012 -- as Locust has it
+
+    def run(self) -> None:  # type: ignore[misc]  # final is meant for tasks, which there are none of
+        """Come, and poll; instead of Locust's loop of tasks."""
+        # So Locust ends it at once: it is always waiting, for what comes or for something to do.
+        self._state = LOCUST_STATE_WAITING
+        crowd: Crowd = self.environment.crowd
+        member = crowd.next_one()
+        if member is None:
+            return
+        if self._come(crowd, member):
+            crowd.came(member)
+            member.live()
+
+    def _come(self, crowd: Crowd, member: Member) -> bool:
+        for attempt in range(_ATTEMPTS):
+            try:
+                member.come()
+            except (WireError, UnexpectedAnswer) as error:
+                why = str(error)
+                for device in member.devices:
+                    device.close()
+                member.devices.clear()
+                gevent.sleep(2**attempt)
+            else:
+                return True
+        crowd.failed_to_come.append(f"{member.user_id}: {why}")
+        return False

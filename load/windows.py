@@ -1,0 +1,35 @@
+"""The parts of a run: what is warming up and what is cooling down is recorded, and not judged."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+__all__ = ["MEASURED", "WINDOWS", "Window", "Windows"]
+
+Window = Literal["warm-up", "measured", "cool-down"]
+WINDOWS: tuple[Window, ...] = ("warm-up", "measured", "cool-down")
+MEASURED: Window = "measured"
+
+
+class Windows(BaseModel):
+    """How long each window is, in seconds; `grace` is what deliveries have after the last arrival."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    warm_up: float = Field(default=10.0, ge=0)
+    measured: float = Field(gt=0)
+    cool_down: float = Field(default=5.0, ge=0)
+    grace: float = Field(default=20.0, gt=0)
+
+    @property
+    def total(self) -> float:
+        """From the first to the last arrival."""
+        return self.warm_up + self.measured + self.cool_down
+
+    def at(self, seconds: float) -> Window:
+        """Give the window of a moment, in seconds since the start."""
+        if seconds < self.warm_up:
+            return "warm-up"
+        return "measured" if seconds < self.warm_up + self.measured else "cool-down"

@@ -1,0 +1,143 @@
+"""The proof's judgement: what counts as caught, and everything that does not."""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from conformance.catalogue import load
+from conformance.markers import checks_by_rule
+from conformance.proof import SAMPLE, UnknownFault, choose, code_of, others_for
+from conformance.proving.checks import chosen
+from conformance.proving.configs import altered
+from conformance.proving.judging import judge
+from fixtures.faults.model import Config, Fault, Module
+from fixtures.faults.registry import all_faults
+from fixtures.service import Endpoint as Address
+from fixtures.service import File, Service, TcpAccepts
+from reports.proof import Proof, Tried, make_proof, proved_by
+
+OWN, OTHER = "GST-2/guest-creates-no-room[plain]", "REG-1/agent-registers-by-mail[0]"
+FAULT = Fault(
+    id="guest-makes-rooms",
+    rule="GST-2",
+    says="guests make rooms",
+    effects=(Module("tchap_guests.Guests.may_create_room", lambda call: call()),),
+    checks=(OWN,),
+    reason="room should be refused",
+)
+HEALTHY = {OWN: {"status": "pass", "message": ""}, OTHER: {"status": "pass", "message": ""}}
+
+
+def told(own: str, message: str = "", other: str = "pass", **more: Any) -> dict[str, Any]:
+    """Give what a worker tells."""
+    results = {OWN: {"status": own, "message": message}, OTHER: {"status": other, "message": "something else"}}
+    return {"results": results, "in_force": "", "notes": ["let a guest"], "problem": "", "seconds": 1.0, **more}
+
+
+def test_a_failure_for_the_rules_reason_is_caught() -> None:
+    tried = judge(FAULT, told("fail", "a guest's room should be refused with 403"), HEALTHY)
+    assert tried.caught
+    assert tried.checks_turned == (OWN,)
+    assert tried.others == (OTHER,)
+    assert "let a guest" in tried.in_force
+
+
+@pytest.mark.parametrize(
+    ("what", "why"),
+    [
+        (told("pass"), "nobody noticed"),
+        (told("error", "KeyError: 'room'"), "turned error, not fail"),
+        (told("untestable", "needs mail"), "turned untestable, not fail"),
+        (told("fail", "no answer came"), "for another reason"),
+        (told("fail", "a room should be refused", other="fail"), "turned others too"),
+        (told("fail", "a room should be refused", notes=[]), "nothing shows that the fault was in force"),
+        (told("fail", "a room should be refused", problem="worker 0 ended"), "worker 0 ended"),
+    ],
+)
+def test_anything_else_is_not(what: dict[str, Any], why: str) -> None:
+    tried = judge(FAULT, what, HEALTHY)
+    assert not tried.caught
+    assert why in tried.reason
+
+
+def test_a_check_that_was_red_before_proves_nothing() -> None:
+    ill = {**HEALTHY, OWN: {"status": "fail", "message": "broken already"}}
+    tried = judge(FAULT, told("fail", "a room should be refused"), ill)
+    assert not tried.caught
+    assert "not green without a fault: broken already" in tried.reason
+    assert code_of(_proof(tried)) == 3
+
+
+def test_other_rules_may_turn_where_the_fault_says_so() -> None:
+    fault = dataclasses.replace(FAULT, also=("REG-1",))
+    assert judge(fault, told("fail", "a room should be refused", other="fail"), HEALTHY).caught
+
+
+def _proof(*tried: Tried, doubt: str = "") -> Proof:
+    return make_proof(tried, started=datetime.now(UTC), seconds=1.0, baseline=2, doubt=doubt)
+
+
+def test_the_exit_code_follows() -> None:
+    good = judge(FAULT, told("fail", "room should be refused"), HEALTHY)
+    bad = judge(FAULT, told("pass"), HEALTHY)
+    assert code_of(_proof(good)) == 0
+    assert code_of(_proof(good, bad)) == 1
+    assert code_of(_proof(good, doubt="interrupted")) == 3
+    assert code_of(_proof()) == 3
+    assert proved_by(_proof(good, bad)) == {"GST-2": ("guest-makes-rooms",)}
+
+
+def test_a_proof_refuses_what_does_not_add_up() -> None:
+    good = judge(FAULT, told("fail", "room should be refused"), HEALTHY)
+    with pytest.raises(ValueError, match="counts"):
+        Proof.model_validate(_proof(good).model_dump(by_alias=True) | {"counts": {"faults": 2, "caught": 2}})
+    with pytest.raises(ValueError, match="nothing says so"):
+        Tried(id="x", rule="GST-2", how="wire", caught=True)
+
+
+def test_every_fault_names_a_rule_and_checks_that_are_there() -> None:
+    faults = choose(load(), [], [])
+    assert len(faults) == len(all_faults())
+    for number, fault in enumerate(faults):
+        assert fault.id == fault.id.lower()
+        assert not set(fault.checks) & set(others_for(fault, number))
+    for bad in (["NIX-1"], []):
+        with pytest.raises(UnknownFault):
+            choose(load(), bad, [] if bad else ["no-such-fault"])
+
+
+def test_the_sample_is_of_checks_that_are_there() -> None:
+    known = {check for checks in checks_by_rule().values() for check in checks}
+    assert not [check for check in SAMPLE if check.split("[")[0] not in known]
+
+
+def test_a_check_without_brackets_stands_for_its_variants() -> None:
+    assert chosen(["GST-2/guest-creates-no-room"], OWN)
+    assert not chosen(["GST-2/guest-creates-no-room[space]"], OWN)
+
+
+def test_a_configuration_is_changed_or_it_is_said_that_it_cannot_be() -> None:
+    files = (File.text("homeserver.yaml", "a: {b: 1, c: 2}\nmodules: [{module: x.X}, {module: y.Y}]\n"),)
+    service = Service("agents-1", "synapse", "1", ["true"], TcpAccepts(Address("127.0.0.1", 1)), files=files)
+    change = Config("agents-1", overlay={"a": {"b": None}}, without=("x.X",))
+    content = altered(service, [change]).files[0].content.decode()
+    assert "x.X" not in content
+    assert "y.Y" in content
+    assert "c: 2" in content
+    assert "b:" not in content
+    for impossible in (
+        Config("agents-1", without=("z.Z",)),
+        Config("agents-1", file="no"),
+        Config("agents-1", replace=(("q", ""),)),
+    ):
+        with pytest.raises(LookupError):
+            altered(service, [impossible])
+
+
+def test_a_fault_that_could_not_be_judged_is_refused() -> None:
+    with pytest.raises(ValueError, match="in_force"):
+        dataclasses.replace(FAULT, effects=(Config("agents-1", overlay={"a": 1}),))

@@ -1,0 +1,115 @@
+"""``vigie load`` and ``vigie populate``: start what is asked for, and leave the load to a process of its own.
+
+Locust changes Python's sockets and threads at its import; the commands keep theirs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import subprocess
+import sys
+from argparse import Namespace
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from fixtures.deployment import Deployment
+from fixtures.embedded import Embedded
+from fixtures.errors import DeploymentError
+from fixtures.stack import Plan
+from load.profile import Profile, names
+from vigie.progress import StartProgress
+
+__all__ = ["add_parsers"]
+
+_PATIENCE = 60.0
+
+
+def add_parsers(commands: Any) -> None:
+    """Add the two commands."""
+    load = commands.add_parser("load", help="load a deployment with a crowd, and judge what people would have felt")
+    _add_common(load)
+    load.add_argument("--out", type=Path, help="folder for the report")
+    load.add_argument("--web", type=_whole, metavar="PORT", help="Locust's web page at this port of 127.0.0.1 while it runs")
+    load.add_argument("--rate", type=_positive, help="peak rate of acts a second, instead of the profile's")
+    load.add_argument(
+        "--measured", type=_positive, metavar="SECONDS", help="length of what is measured, instead of the profile's"
+    )
+    load.set_defaults(run=_load)
+
+    populate = commands.add_parser("populate", help="make the people and rooms of a profile, once, for later runs")
+    _add_common(populate)
+    populate.set_defaults(run=_populate)
+
+
+def _add_common(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--deployment", default="embedded", help="embedded (default), or a deployment's TOML file")
+    parser.add_argument("--profile", default="smoke", help=f"{', '.join(names())}, or a TOML file (default smoke)")
+    parser.add_argument("--people", type=_whole, help="how many people, instead of the profile's")
+    parser.add_argument("--seed", type=int, help="seed of people, rooms and arrivals, instead of the profile's")
+
+
+def _positive(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number above 0")
+    return value
+
+
+def _whole(text: str) -> int:
+    if not text.isdigit() or int(text) < 2:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 2 on")
+    return int(text)
+
+
+def _load(options: Namespace, console: Console) -> int:
+    more = []
+    for name in ("rate", "measured", "web"):
+        if getattr(options, name) is not None:
+            more += [f"--{name}", str(getattr(options, name))]
+    if options.out:
+        more += ["--out", str(options.out.resolve())]
+    return _start(options, console, more)
+
+
+def _populate(options: Namespace, console: Console) -> int:
+    if options.deployment == "embedded":
+        raise DeploymentError("populate needs a deployment that stays: `vigie up`, and then --deployment FILE")
+    return _start(options, console, ["--populate-only"])
+
+
+def _start(options: Namespace, console: Console, more: list[str]) -> int:
+    Profile.read(options.profile)  # a mistake in it is told before anything starts
+    with ExitStack() as standing:
+        if options.deployment == "embedded":
+            with StartProgress(console) as shown:
+                own = Embedded.start(Plan(), progress=shown.progress, announce=shown.announce)
+            toml = standing.enter_context(own).toml
+        else:
+            Deployment.read(Path(options.deployment))
+            toml = Path(options.deployment).resolve()
+        command = [sys.executable, "-m", "load.run", "--deployment", str(toml), "--profile", options.profile, *more]
+        for name in ("people", "seed"):
+            if getattr(options, name) is not None:
+                command += [f"--{name}", str(getattr(options, name))]
+        return _wait(subprocess.Popen(command))
+
+
+def _wait(process: subprocess.Popen[bytes]) -> int:
+    """Wait for the load process; an interruption is handed to it once, and then it has the time to tell what it measured."""
+    try:
+        return process.wait()
+    except KeyboardInterrupt:
+        process.send_signal(signal.SIGINT)
+        try:
+            return process.wait(_PATIENCE)
+        except (KeyboardInterrupt, subprocess.TimeoutExpired):
+            process.kill()
+            process.wait()
+            raise KeyboardInterrupt from None
