@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,7 +65,9 @@ class Alteration:
             held[key] = copy.deepcopy(_JUNK[self.how.removeprefix("made ")])
         elif isinstance(value, str) and value:
             at = self.at % len(value)
-            held[key] = value[:at] + ("A" if value[at] != "A" else "B") + value[at + 1 :] if self.how == "flipped" else value[:at]
+            held[key] = (
+                value[:at] + ("A" if value[at] != "A" else "B") + value[at + 1 :] if self.how == "flipped" else value[:at]
+            )
         elif isinstance(value, int):
             held[key] = value + 1
 
@@ -133,6 +135,7 @@ KNOWN_KEYS = [
     Forgery(),
     Forgery(first=True),
     Forgery((Alteration("sender", "another's"),), first=True),
+    # This one once broke off the client's whole sync.
     Forgery((Alteration("sender_key", "another's"),), first=True),
     Forgery((Alteration("body", "flipped", 60),)),
     Forgery((Alteration("ciphertext", "made nothing"),)),
@@ -164,7 +167,7 @@ class Intruder:
         content = {"user_id": self.victim, "device_id": device_id, "algorithms": algorithms, "keys": keys}
         return self._signed(content, device_id)
 
-    def lie_about_devices(self, answer: Json, how: str) -> None:
+    def lie_about_devices(self, how: str, answer: Json) -> None:
         """Change an answer to `/keys/query`."""
         devices = answer.get("device_keys", {}).get(self.victim)
         if not devices or self.device_id not in devices:
@@ -197,7 +200,7 @@ class Intruder:
                 answer.get("master_keys", {}).pop(self.victim, None)
                 answer.get("self_signing_keys", {}).pop(self.victim, None)
 
-    def lie_about_one_time_keys(self, answer: Json, how: str) -> None:
+    def lie_about_one_time_keys(self, how: str, answer: Json) -> None:
         """Change an answer to `/keys/claim`."""
         for keys in answer.get("one_time_keys", {}).get(self.victim, {}).values():
             for name, key in keys.items():
@@ -237,4 +240,3 @@ KNOWN_IDENTITIES = [(each,) for each in _ABOUT_IDENTITIES] + [
     ("signing key replaced", "device added, signed by another identity"),
     ("identity dropped", "device added"),
 ]
-Change = Callable[[Json], None]
