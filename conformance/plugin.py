@@ -92,6 +92,14 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(Suite(config, levels, workerinput), "vigie-suite")
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Keep checks that break parts on one worker."""
+    from conformance.scheduling import Scheduling  # noqa: PLC0415 -- pytest-xdist may be left out (`-p no:xdist`)
+
+    return Scheduling(config, log) if config.getoption("dist") == "loadgroup" else None
+
+
 class Suite:
     """What one process of a run knows: the deployment, the folder, the seed, and the run where it judges."""
 
