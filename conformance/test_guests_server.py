@@ -35,5 +35,5 @@ async def test_guests_homeserver_lists_no_rooms_and_reads_no_profiles(cast: Cast
         assert room_id not in told and name not in told and shown not in told, "the refusal tells what it refuses"
     listed = accepted(await colleagues.ask(agent.home, "POST", _ROOMS, search), "the list, for a homeserver of agents")
     assert room_id in {room["room_id"] for room in listed["chunk"]}
-    told = accepted(await colleagues.ask(agent.home, "GET", profile), "the profile, for a homeserver of agents")
-    assert told["displayname"] == shown
+    known = accepted(await colleagues.ask(agent.home, "GET", profile), "the profile, for a homeserver of agents")
+    assert known["displayname"] == shown
