@@ -114,7 +114,7 @@ async def test_no_room_lists_everybody(cast: Cast, home: int) -> None:
                 assert other.user_id not in told, f"the {part} of {room_id}, in which every agent is, tell of {other.user_id}"
 
 
-@pytest.mark.needs("hostile")
+@pytest.mark.unpaced
 @pytest.mark.rule("DIR-5", "INC-10")
 @pytest.mark.parametrize("home", [0, 1])
 async def test_reading_the_directory_in_bulk_is_slowed(cast: Cast, home: int) -> None:
@@ -131,7 +131,7 @@ async def test_reading_the_directory_in_bulk_is_slowed(cast: Cast, home: int) ->
     assert colleague.user_id in {entry["user_id"] for entry in answer["results"]}
 
 
-@pytest.mark.needs("hostile")
+@pytest.mark.unpaced
 @pytest.mark.rule("INC-10")
 @pytest.mark.parametrize("home", [0, 1])
 async def test_reading_the_rooms_in_bulk_is_slowed(cast: Cast, home: int) -> None:

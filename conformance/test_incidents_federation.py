@@ -67,15 +67,13 @@ _MALFORMED: dict[str, tuple[Any, dict[str, Any]]] = {
 
 @pytest.mark.rule("INC-11")
 @pytest.mark.needs("hostile")
-@pytest.mark.parametrize("shape", list(_MALFORMED))
-async def test_malformed_invitation_does_not_break_the_sync(cast: Cast, shape: str) -> None:
-    """A homeserver in wrong hands sends a malformed invitation: the invited person syncs on, and a sound one arrives and opens.
+async def test_malformed_invitation_does_not_break_the_sync(cast: Cast) -> None:
+    """A homeserver in wrong hands sends malformed invitations: the invited person syncs on, and a sound one arrives and opens.
 
     A sound invitation that is made by the same means is taken, so that it is the shape that matters.
     """
     person, host = await cast.devices(await cast.agents(0, 1))
     peer = taken_over(cast, cast.home(1))
-    state, more = _MALFORMED[shape]
     create = _stripped("m.room.create", {"room_version": "11", "creator": host.user_id}, sender=host.user_id)
 
     async def send(room_id: str, room_state: Any, more: dict[str, Any]) -> int:
@@ -90,13 +88,15 @@ async def test_malformed_invitation_does_not_break_the_sync(cast: Cast, shape: s
     sound = room()
     assert await send(sound, [create], {}) == 200, "a sound invitation by these means is not taken"
     await person.wait_for("the sound invitation", lambda seen: seen.room(sound).membership == "invite")
-    for room_state in (state, [create, *state] if isinstance(state, list) else state):
-        # Whether and how it is refused is between the servers; a server that fails at it has refused it too.
-        await send(room(), room_state, more)
+    for number, (shape, (state, more)) in enumerate(_MALFORMED.items()):
+        for room_state in (state, [create, *state] if isinstance(state, list) else state):
+            # Whether and how it is refused is between the servers; a server that fails at it has refused it too.
+            await send(room(), room_state, more)
+        # The same question without `since` might be answered from memory, as before the invitation.
+        answer = await person.session.get("/sync", {"timeout": number})
+        assert answer.status == 200, f"after an invitation with {shape} the whole sync fails: {answer}"
+        assert sound in answer.json().get("rooms", {}).get("invite", {}), f"an invitation with {shape} hides the sound one"
 
-    for params in ({"timeout": 0}, {"timeout": 0, "full_state": "true"}):
-        answer = await person.session.get("/sync", params)
-        assert answer.status == 200 and "next_batch" in answer.json(), f"after it the whole sync fails: {answer}"
     await person.sync()
     room_id = await conversations.open_private(host.session, cast.word("salon"), [person.user_id])
     await join(person, room_id)
