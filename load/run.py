@@ -36,6 +36,7 @@ from load.performing import Performance
 from load.probes import ensure_known
 from load.profile import Profile
 from load.report import conclude, tell
+from load.server_metrics import beside
 
 __all__ = ["main"]
 
@@ -53,6 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--people", type=int)
     parser.add_argument("--measured", type=float)
     parser.add_argument("--web", type=int, default=0)
+    parser.add_argument("--prometheus", type=int, default=0)
     parser.add_argument("--populate-only", action="store_true")
     return parser
 
@@ -102,7 +104,9 @@ def _run(options: argparse.Namespace, stop: Event) -> int:
         if options.populate_only:
             say(f"population: {len(plan.people)} people, {len(plan.rooms)} rooms in {store.path}")
             return 0
-        performance = Performance(deployment, profile, plan, store, tell=say, stop=stop, web_port=options.web)
+        performance = Performance(
+            deployment, profile, plan, store, tell=say, stop=stop, web_port=options.web, prometheus_port=options.prometheus
+        )
         return _perform(performance, options)
     finally:
         store.close()
@@ -115,8 +119,11 @@ def _perform(performance: Performance, options: argparse.Namespace) -> int:
     # What stands by now stands until the end: the collector need not look at it again and again.
     gc.collect()
     gc.freeze()
-    started, began = datetime.now(UTC), time.monotonic()
-    measures = performance.perform()
+    with beside(options.deployment, out) as sampling:
+        started, began = datetime.now(UTC), time.monotonic()
+        measures = performance.perform()
+    for name, why in sampling.problems().items():
+        say(f"no figures of {name}: {why}")
     report = conclude(
         performance.profile,
         measures,
@@ -124,6 +131,7 @@ def _perform(performance: Performance, options: argparse.Namespace) -> int:
         started=started,
         seconds=time.monotonic() - began,
         command=" ".join(["vigie", "load", *_told_options(options)]),
+        server=sampling.series(performance.start),
         workers=performance.workers(),
         cut_short=performance.cut_short,
     )

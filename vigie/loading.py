@@ -6,10 +6,9 @@ Locust changes Python's sockets and threads at its import; the commands keep the
 from __future__ import annotations
 
 import argparse
-import signal
-import subprocess
 import sys
 from argparse import Namespace
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -21,11 +20,11 @@ from fixtures.embedded import Embedded
 from fixtures.errors import DeploymentError
 from fixtures.stack import Plan
 from load.profile import Profile, names
+from vigie.limit import find_limit
+from vigie.process import run_load
 from vigie.progress import StartProgress
 
 __all__ = ["add_parsers"]
-
-_PATIENCE = 60.0
 
 
 def add_parsers(commands: Any) -> None:
@@ -38,6 +37,9 @@ def add_parsers(commands: Any) -> None:
     load.add_argument(
         "--measured", type=_positive, metavar="SECONDS", help="length of what is measured, instead of the profile's"
     )
+    load.add_argument("--prometheus", type=_whole, metavar="PORT", help="figures for Prometheus at this port of 127.0.0.1")
+    load.add_argument("--find-capacity", action="store_true", help="raise the rate to where it gives way (profile capacity)")
+    load.add_argument("--precision", type=_positive, default=0.15, help="how narrow the interval is to be (default 0.15)")
     load.set_defaults(run=_load)
 
     populate = commands.add_parser("populate", help="make the people and rooms of a profile, once, for later runs")
@@ -47,7 +49,7 @@ def add_parsers(commands: Any) -> None:
 
 def _add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--deployment", default="embedded", help="embedded (default), or a deployment's TOML file")
-    parser.add_argument("--profile", default="smoke", help=f"{', '.join(names())}, or a TOML file (default smoke)")
+    parser.add_argument("--profile", help=f"{', '.join(names())}, or a TOML file (default smoke)")
     parser.add_argument("--people", type=_whole, help="how many people, instead of the profile's")
     parser.add_argument("--seed", type=int, help="seed of people, rooms and arrivals, instead of the profile's")
 
@@ -70,9 +72,14 @@ def _whole(text: str) -> int:
 
 def _load(options: Namespace, console: Console) -> int:
     more = []
-    for name in ("rate", "measured", "web"):
+    for name in ("measured", "web", "prometheus"):
         if getattr(options, name) is not None:
             more += [f"--{name}", str(getattr(options, name))]
+    if options.find_capacity:
+        options.profile = options.profile or "capacity"
+        return _start(options, console, more, lambda command: find_limit(command, options, console))
+    if options.rate is not None:
+        more += ["--rate", str(options.rate)]
     if options.out:
         more += ["--out", str(options.out.resolve())]
     return _start(options, console, more)
@@ -84,7 +91,8 @@ def _populate(options: Namespace, console: Console) -> int:
     return _start(options, console, ["--populate-only"])
 
 
-def _start(options: Namespace, console: Console, more: list[str]) -> int:
+def _start(options: Namespace, console: Console, more: list[str], work: Callable[[list[str]], int] | None = None) -> int:
+    options.profile = options.profile or "smoke"
     Profile.read(options.profile)  # a mistake in it is told before anything starts
     with ExitStack() as standing:
         if options.deployment == "embedded":
@@ -98,18 +106,4 @@ def _start(options: Namespace, console: Console, more: list[str]) -> int:
         for name in ("people", "seed"):
             if getattr(options, name) is not None:
                 command += [f"--{name}", str(getattr(options, name))]
-        return _wait(subprocess.Popen(command))
-
-
-def _wait(process: subprocess.Popen[bytes]) -> int:
-    """Wait for the load process; an interruption is handed to it once, and then it has the time to tell what it measured."""
-    try:
-        return process.wait()
-    except KeyboardInterrupt:
-        process.send_signal(signal.SIGINT)
-        try:
-            return process.wait(_PATIENCE)
-        except (KeyboardInterrupt, subprocess.TimeoutExpired):
-            process.kill()
-            process.wait()
-            raise KeyboardInterrupt from None
+        return (work or run_load)(command)
