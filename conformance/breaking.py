@@ -124,7 +124,7 @@ async def fragile(request: pytest.FixtureRequest, breakable: Deployment) -> Asyn
         recorder.watch(breakable)
         transport = AsyncTransport(breakable.ca, (recorder.exchange,), breakable.origins())
         try:
-            yield Fragile(Cast(breakable, transport, suite.population, recorder), powers)
+            yield Fragile(Cast(breakable, transport, suite.population(request.node), recorder), powers)
         finally:
             await transport.close()
             powers.restore()

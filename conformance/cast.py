@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -132,4 +131,4 @@ class Cast:
     def word(self, about: str = "mot") -> str:
         """Give a word that nobody else uses, with letters that encodings change."""
         mark = f"-{self.population.mark}" if self.population.mark else ""
-        return f"{about}{mark}-été-{secrets.token_hex(8)}"
+        return f"{about}{mark}-été-{self.population.word()}"

@@ -6,12 +6,13 @@ With pytest-xdist the controller starts the deployment and judges; workers run c
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import secrets
 import shlex
 import traceback
-from collections.abc import AsyncIterator, Callable, Generator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
@@ -20,6 +21,7 @@ import pytest
 import pytest_asyncio
 
 from conformance import profiles
+from conformance.adversaries.driving import Adversary, Size, seed_of
 from conformance.breaking import breakable, folder_of, fragile
 from conformance.cast import Cast
 from conformance.catalogue import UnknownRule, load
@@ -62,7 +64,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption("--profile", default=profiles.DEFAULT, help=f"{', '.join(profiles.names())}: which deviations are accepted")
     group.addoption("--proof", default="", metavar="FILE", help="what proved each rule; the latest proof.json by default")
-    group.addoption("--run-seed", default="", help="seed of the people; told in the verdict")
+    group.addoption("--run-seed", default="", help="seed of the people and of the adversaries; told in the verdict")
+    group.addoption("--people", default=None, help="keeps the people of one seed apart; told in the verdict, none where fresh")
+    group.addoption("--adversary", default="quick", choices=tuple(Size), help="how long the adversaries look")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -96,6 +100,12 @@ class Suite:
         told = workerinput or {}
         self.worker = told.get("workerid", "main")
         self.seed = int(told.get("vigie_seed") or config.getoption("--run-seed") or secrets.randbits(32))
+        self.size = Size(config.getoption("--adversary"))
+        # A deployment that stood before may have had the people of this seed already.
+        fresh = config.getoption("--deployment") in ("embedded", "containers")
+        people = told.get("vigie_people", config.getoption("--people"))
+        self.people: str = people if people is not None else "" if fresh else secrets.token_hex(4)
+        self.secret = secrets.token_hex(16)
         stamp = datetime.now().strftime("%Y-%m-%dT%H-%M-%S")
         default = config.rootpath / "reports" / "runs" / stamp
         self.out = Path(told.get("vigie_out") or config.getoption("--out") or default)
@@ -109,10 +119,11 @@ class Suite:
             profile=profiles.read(config.getoption("--profile"), self.catalogue),
             selection=config.getoption("keyword", "") or "",
             seed=self.seed,
+            people=self.people,
+            adversary=self.size,
             command=shlex.join(["pytest", *config.invocation_params.args]),
             proof=_proof(config),
         )
-        self.population = Population(str(self.seed), f"{self.worker}/{secrets.token_hex(4)}")
         self.failure = ""
         self.expected: set[str] = set()
         self.visit: Visit | None = None
@@ -130,6 +141,12 @@ class Suite:
         node.workerinput["vigie_journal"] = str(self.visit.made.path) if self.visit else ""
         node.workerinput["vigie_out"] = str(self.out)
         node.workerinput["vigie_seed"] = str(self.seed)
+        node.workerinput["vigie_people"] = self.people
+
+    def population(self, item: pytest.Item) -> Population:
+        """Give the people of one check: the same for a seed whichever worker runs it, and whatever ran before."""
+        mark = self.visit.mark if self.visit else ""
+        return Population(str(self.seed), f"{self.people}/{item.nodeid}", self.secret, mark)
 
     def arrive(self, deployment: Deployment) -> None:
         """Begin the visit to a deployment that is somebody else's, once."""
@@ -137,7 +154,6 @@ class Suite:
             told = self.workerinput or {}
             journal = Path(told["vigie_journal"]) if told.get("vigie_journal") else None
             self.visit = Visit.begin(deployment, int(told.get("workercount", 1)), journal)
-            self.population.mark = self.visit.mark if self.visit else ""
 
     def depart(self) -> None:
         """End the visit; whatever stays there keeps the run from being green."""
@@ -363,8 +379,26 @@ async def _cast(request: pytest.FixtureRequest, deployment: Deployment) -> Async
     with beside_others(folder) if folder is not None else contextlib.nullcontext():
         recorder.watch(deployment)
         transport = AsyncTransport(deployment.ca, (recorder.exchange,), deployment.origins())
-        yield Cast(deployment, transport, suite.population, recorder, suite.run.profile.registration)
+        yield Cast(deployment, transport, suite.population(request.node), recorder, suite.run.profile.registration)
         await transport.close()
 
 
-__all__ = ["Suite", "breakable", "deployment", "fragile"]
+@pytest.fixture
+def adversary(request: pytest.FixtureRequest, deployment: Deployment) -> Iterator[Adversary]:
+    """Give the adversary of one check, with people and an event loop of its own."""
+    suite = cast(Suite, request.config.pluginmanager.getplugin("vigie-suite"))
+    recorder = suite.recorder_of(request.node)
+    folder = folder_of(deployment) if suite.deploying.shared else None
+    progress = suite.out / "adversaries.log" if suite.size is not Size.QUICK else None
+    if progress:
+        progress.parent.mkdir(parents=True, exist_ok=True)
+    with beside_others(folder) if folder is not None else contextlib.nullcontext(), asyncio.Runner() as runner:
+        recorder.watch(deployment)
+        transport = AsyncTransport(deployment.ca, (recorder.exchange,), deployment.origins())
+        people = Cast(deployment, transport, suite.population(request.node), recorder, suite.run.profile.registration)
+        seed = seed_of(suite.seed, request.node.nodeid)
+        yield Adversary(people, suite.size, seed, runner, recorder.check, progress)
+        runner.run(transport.close())
+
+
+__all__ = ["Suite", "adversary", "breakable", "deployment", "fragile"]

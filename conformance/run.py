@@ -48,6 +48,8 @@ class Run:
     levels: Sequence[Level] = ()
     selection: str = ""
     seed: int = 0
+    people: str = ""
+    adversary: str = ""
     command: str = ""
     profile: Profile = field(default_factory=lambda: Profile("guide"))
     proof: Path | None = None
@@ -100,6 +102,8 @@ class Run:
             seconds=round(time.monotonic() - self._began, 1),
             command=self.command,
             seed=self.seed,
+            people=self.people,
+            adversary=self.adversary,
             doubt="; ".join(self.incidents),
         )
 

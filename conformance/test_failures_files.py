@@ -131,10 +131,14 @@ async def test_nothing_passes_a_scanner_or_antivirus_that_hangs(fragile: Fragile
 
 
 def _kept_files(cast: Cast, home: Homeserver) -> set[Path] | None:
-    """Give the files of a homeserver's media store, where it can be looked into."""
+    """Give the files of a homeserver's media store that hold anything, where it can be looked into."""
     storage = cast.deployment.storage
     folder = storage.media.get(home.name) if storage else None
-    return {path for path in folder.rglob("*") if path.is_file()} if folder is not None and folder.exists() else None
+    return (
+        {path for path in folder.rglob("*") if path.is_file() and path.stat().st_size}
+        if folder is not None and folder.exists()
+        else None
+    )
 
 
 @pytest.mark.rule("RES-6")

@@ -30,6 +30,8 @@ _WAYS: dict[str, dict[str, Any]] = {
             {"type": conversations.ACCESS_RULES, "state_key": "", "content": {"rule": "unrestricted"}},
         ]
     },
+    # Nothing keeps a client from talking in one.
+    "space": {"preset": "private_chat", "creation_content": {"type": "m.space"}},
 }
 
 

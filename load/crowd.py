@@ -18,6 +18,7 @@ from load.failures import failure_of
 from load.measures import Measures
 from load.members import AnyDevice, Member
 from load.plan import Plan
+from load.probes import ProbeContext
 from load.store import Store
 from load.surroundings import Room, Surroundings
 from scenarios.mailbox import NoMail
@@ -160,6 +161,18 @@ class Crowd:
     def abandon(self) -> None:
         """Break off what is still under way."""
         gevent.killall(list(self._busy), timeout=5)
+
+    def probe_context(self) -> ProbeContext | None:
+        """Give who probes rules: an agent in a private room, one who is not in it, and a guest; None without any."""
+        agents = [each for each in self.members if not each.plan.guest and each.devices]
+        guests = [each.devices[0].session for each in self.members if each.plan.guest and each.devices]
+        for room in self.around.rooms.values():
+            inside = [each for each in agents if each.user_id in room.members]
+            outside = [each for each in agents if each.user_id not in room.members]
+            if room.kind == "private" and not room.guests and inside and outside:
+                sessions = inside[0].devices[0].session, outside[0].devices[0].session
+                return ProbeContext(*sessions, guests[0] if guests else None, room.room_id)
+        return None
 
     def noticed(self) -> dict[str, int]:
         """Give what was noticed and is no figure, with how often."""

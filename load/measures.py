@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from load.delivery import Delivery
 from load.health import HealthProbe
+from load.profile import ACTS
 from load.tally import Tally
 from load.windows import Windows
 
@@ -49,13 +50,20 @@ class Measures:
         self.tally.add("dropped", intended)
 
     def done(self, act: str, intended: float, actual: float, finished: float) -> None:
-        """Enter an act that went well; messages are entered with `delivery.acknowledged`."""
-        self.tally.act(act, intended, actual, finished)
+        """Enter an act that went well; messages are entered with `delivery.acknowledged`.
+
+        What is no act of the schedule (fetching a file that was shared) is a latency, and no achieved arrival.
+        """
+        if act in ACTS:
+            self.tally.act(act, intended, actual, finished)
+        else:
+            self.tally.latency(act, finished - intended, intended)
 
     def failed(self, act: str, intended: float, actual: float, finished: float, kind: Failure) -> None:
         """Enter an act that went wrong, and how. How long it took does not go into the latencies of those that went well."""
         del actual, finished
-        self.tally.add("429" if kind == "429" else "errors", intended)
+        known = "429" if kind == "429" else "errors"
+        self.tally.add(known if act in ACTS else f"background-{known}", intended)
         self.tally.count(f"failed:{kind}", 1, intended)
         self.tally.count(f"failed-act:{act}", 1, intended)
 

@@ -17,9 +17,12 @@ from fixtures.deployment import Deployment
 from fixtures.errors import FixtureError
 from load.arrivals import schedule
 from load.crowd import Crowd
+from load.driver import drive
 from load.measures import Measures
 from load.plan import Plan
+from load.probes import run_probe
 from load.profile import Profile
+from load.report import Worker
 from load.store import Store
 from load.surroundings import Surroundings
 from load.transport import trusting
@@ -48,7 +51,9 @@ class Performance:
     shard: int = 0
     shards: int = 1
     stop: Event = field(default_factory=Event)
+    web_port: int = 0
     environment: Any = None
+    cut_short: str = ""
     crowd: Crowd | None = None
     start: float = 0.0
 
@@ -64,11 +69,22 @@ class Performance:
         self.environment = Environment(user_classes=[Agent])
         self.environment.crowd = self.crowd
         runner = self.environment.create_local_runner()
+        web = self.environment.create_web_ui("127.0.0.1", self.web_port) if self.web_port else None
         try:
             self._gather(runner)
             return self._measured(around)
         finally:
             runner.quit()
+            if web is not None:
+                web.stop()
+
+    def noticed(self) -> dict[str, int]:
+        """Give what was noticed and is no figure, with how often."""
+        return self.crowd.noticed() if self.crowd else {}
+
+    def workers(self) -> list[Worker]:
+        """Tell of the processes that made the load."""
+        return [Worker(name=str(self.shard), host="localhost")]
 
     def _gather(self, runner: Any) -> None:
         """Let everybody come, and wait until they have synced once."""
@@ -103,6 +119,7 @@ class Performance:
             dispatcher = gevent.spawn(crowd.dispatch, schedule(self.profile, self.shard, self.shards), self.start)
             cut = self._until(self.start + windows.total, lambda: False)
             if cut:
+                self.cut_short = "interrupted"
                 dispatcher.kill()
             elif not dispatcher.ready():
                 dispatcher.join(timeout=windows.grace)
@@ -133,11 +150,24 @@ class Performance:
             gevent.spawn(self._hand_on, around),
             gevent.spawn(self._report, measures),
         ]
+        watchers += [gevent.spawn(self._probe, each.name, each.every, measures) for each in self.profile.probes]
         try:
             yield
         finally:
             gevent.killall(watchers)
             around.figures.hand_on(self.environment.stats)
+
+    def _probe(self, name: str, every: float, measures: Measures) -> None:
+        """Ask again and again whether a rule still holds. One process does it for all."""
+        assert self.crowd is not None
+        context = self.crowd.probe_context() if self.shard == 0 else None
+        due = self.start + every
+        while context is not None:
+            gevent.sleep(max(0.0, due - time.monotonic()))
+            result, message = drive(run_probe(name, context))
+            measures.probe(name, due, result, message)
+            # One that took longer than its turn leaves out those it missed.
+            due += every * max(1.0, (time.monotonic() - due) // every + 1)
 
     def _hand_on(self, around: Surroundings) -> None:
         while True:

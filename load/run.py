@@ -29,10 +29,13 @@ from gevent.event import Event
 from fixtures.deployment import Deployment
 from fixtures.errors import DeploymentError, FixtureError
 from fixtures.preflight import ensure_answers
+from load import aftermath
 from load.arrivals import peak_rate
 from load.making import ensure
 from load.performing import Performance
+from load.probes import ensure_known
 from load.profile import Profile
+from load.report import conclude, tell
 
 __all__ = ["main"]
 
@@ -49,6 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rate", type=float)
     parser.add_argument("--people", type=int)
     parser.add_argument("--measured", type=float)
+    parser.add_argument("--web", type=int, default=0)
     parser.add_argument("--populate-only", action="store_true")
     return parser
 
@@ -80,6 +84,7 @@ def _run(options: argparse.Namespace, stop: Event) -> int:
     profile = Profile.read(options.profile).with_changes(
         rate=options.rate, people=options.people, measured=options.measured, seed=options.seed
     )
+    ensure_known(profile)
     ensure_allowed(deployment, profile)
     ensure_answers(deployment)
     began = time.monotonic()
@@ -97,21 +102,47 @@ def _run(options: argparse.Namespace, stop: Event) -> int:
         if options.populate_only:
             say(f"population: {len(plan.people)} people, {len(plan.rooms)} rooms in {store.path}")
             return 0
-        performance = Performance(deployment, profile, plan, store, tell=say, stop=stop)
-        gc.collect()
-        gc.freeze()
-        started, at = datetime.now(UTC), time.monotonic()
-        measures = performance.perform()
-        assert performance.crowd is not None
-        for what, number in sorted(performance.crowd.noticed().items()):
-            say(f"noticed: {what} ({number})")
-        say(f"started {started}, {time.monotonic() - at:.0f} s, {performance.crowd.around.figures.requests} requests")
-        for kind, found in measures.tally.offences.items():
-            for offence in found:
-                say(f"{kind}: {offence}")
-        return 0
+        performance = Performance(deployment, profile, plan, store, tell=say, stop=stop, web_port=options.web)
+        return _perform(performance, options)
     finally:
         store.close()
+
+
+def _perform(performance: Performance, options: argparse.Namespace) -> int:
+    """Run, judge, and tell."""
+    deployment, store = performance.deployment, performance.store
+    out = aftermath.folder(options.out)
+    # What stands by now stands until the end: the collector need not look at it again and again.
+    gc.collect()
+    gc.freeze()
+    started, began = datetime.now(UTC), time.monotonic()
+    measures = performance.perform()
+    report = conclude(
+        performance.profile,
+        measures,
+        deployment=deployment,
+        started=started,
+        seconds=time.monotonic() - began,
+        command=" ".join(["vigie", "load", *_told_options(options)]),
+        workers=performance.workers(),
+        cut_short=performance.cut_short,
+    )
+    code = tell(report, out, aftermath.redactor(deployment, store))
+    aftermath.write_locusts(performance.environment, out)
+    if options.out is None:
+        aftermath.link_latest(out)
+    aftermath.summarise(report, performance.noticed(), say)
+    say(f"page: {out / 'index.html'}")
+    return code
+
+
+def _told_options(options: argparse.Namespace) -> list[str]:
+    """Give the options again, without the paths of this machine."""
+    told = ["--profile", Path(options.profile).name]
+    for name in ("rate", "people", "measured", "seed"):
+        if getattr(options, name) is not None:
+            told += [f"--{name}", f"{getattr(options, name):g}"]
+    return told
 
 
 def ensure_allowed(deployment: Deployment, profile: Profile) -> None:

@@ -128,7 +128,8 @@ def plot(
         left, right = px(shade.begin), px(shade.end)
         if right - left > 0.5:
             drawing.add(f'<rect class="shade" x="{left:.1f}" y="{TOP}" width="{right - left:.1f}" height="{bottom - TOP}"/>')
-            drawing.add(f'<text class="shade-name" x="{left + 3:.1f}" y="{TOP + 11}">{escape(shade.name)}</text>')
+            if height >= HEIGHT:
+                drawing.add(f'<text class="shade-name" x="{left + 3:.1f}" y="{TOP + 11}">{escape(shade.name)}</text>')
     for value, name in y.ticks:
         drawing.add(f'<path class="grid" d="M{LEFT} {py(value):.1f}H{WIDTH - RIGHT}"/>')
         drawing.add(f'<text class="tick" text-anchor="end" x="{LEFT - 6}" y="{py(value) + 4:.1f}">{escape(name)}</text>')

@@ -165,7 +165,10 @@ class Asked(Document):
 
 
 class Verdict(Document):
-    """A whole run. `doubt` is why a run whose rules all passed still cannot be told (it was interrupted, say)."""
+    """A whole run. `doubt` is why a run whose rules all passed still cannot be told (it was interrupted, say).
+
+    `seed`, and `people` where the deployment had stood before, replay it; `adversary` is how long the adversaries looked.
+    """
 
     schema_: Annotated[Literal["vigie.verdict/1"], Field(validation_alias="schema", serialization_alias="schema")] = (
         "vigie.verdict/1"
@@ -177,6 +180,8 @@ class Verdict(Document):
     profile: Text
     command: Text = ""
     seed: int | None = None
+    people: Text = ""
+    adversary: Text = ""
     deployment: Deployment
     asked: Asked = Asked()
     rules: tuple[Rule, ...]
@@ -262,6 +267,8 @@ def conclude(
     seconds: float,
     command: str = "",
     seed: int | None = None,
+    people: str = "",
+    adversary: str = "",
     doubt: str = "",
 ) -> Verdict:
     """Make the verdict, with the outcome and counts that follow; `started` bears a time zone.
@@ -276,6 +283,8 @@ def conclude(
         profile=profile,
         command=command,
         seed=seed,
+        people=people,
+        adversary=adversary,
         deployment=deployment,
         asked=asked,
         rules=tuple(rules),

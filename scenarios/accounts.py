@@ -22,6 +22,7 @@ __all__ = [
     "Validation",
     "admit",
     "ask_for_validation",
+    "ask_to_reset",
     "change_password",
     "deactivate",
     "follow_link",
@@ -31,6 +32,8 @@ __all__ = [
     "log_out",
     "register",
     "register_by_mail",
+    "remove_device",
+    "reset_password",
 ]
 
 
@@ -53,6 +56,15 @@ async def ask_for_validation(anyone: Session, address: str) -> tuple[Response, V
     client_secret = secrets.token_urlsafe(16)
     body = {"client_secret": client_secret, "email": address, "send_attempt": 1}
     response = await anyone.post("/register/email/requestToken", body)
+    sid = str(response.json().get("sid", "")) if response.status == 200 else ""
+    return response, Validation(address, client_secret, sid)
+
+
+async def ask_to_reset(anyone: Session, address: str) -> tuple[Response, Validation]:
+    """Ask for a mail with a link to set a new password (``/account/password/email/requestToken``)."""
+    client_secret = secrets.token_urlsafe(16)
+    body = {"client_secret": client_secret, "email": address, "send_attempt": 1}
+    response = await anyone.post("/account/password/email/requestToken", body)
     sid = str(response.json().get("sid", "")) if response.status == 200 else ""
     return response, Validation(address, client_secret, sid)
 
@@ -173,3 +185,26 @@ async def _confirmed(session: Session, where: str, body: dict[str, Any], passwor
     identifier = {"type": "m.id.user", "user": session.user_id}
     auth = {"type": "m.login.password", "identifier": identifier, "password": password, "session": first.json()["session"]}
     return await session.post(where, {**body, "auth": auth})
+
+
+async def reset_password(anyone: Session, new: str, validation: Validation, *, log_out_others: bool = True) -> Response:
+    """Set a new password without the old one, by an address whose link was followed."""
+    body: dict[str, Any] = {"new_password": new, "logout_devices": log_out_others}
+    first = await anyone.post("/account/password", body)
+    if first.status != 401 or "session" not in first.json():
+        return first
+    credentials = validation.credentials
+    auth = {"type": "m.login.email.identity", "threepid_creds": credentials, "session": first.json()["session"]}
+    return await anyone.post("/account/password", {**body, "auth": auth})
+
+
+async def remove_device(session: Session, device_id: str, password: str) -> None:
+    """Remove one of one's devices from another one, confirming by the password."""
+    where = f"/devices/{device_id}"
+    first = await session.send("DELETE", where, {})
+    if first.status != 401 or "session" not in first.json():
+        ok(first)
+        return
+    identifier = {"type": "m.id.user", "user": session.user_id}
+    auth = {"type": "m.login.password", "identifier": identifier, "password": password, "session": first.json()["session"]}
+    ok(await session.send("DELETE", where, {"auth": auth}))

@@ -84,6 +84,11 @@ class Machine:
         self._olm.outgoing_to_device_messages.clear()
         await self.upload()
 
+    def overhear(self, messages: Iterable[Mapping[str, Any]]) -> None:
+        """Try on to-device messages that were sent to others whatever this device's keys can do."""
+        for content in messages:
+            self._olm.handle_to_device_event(ToDeviceEvent.parse_event(dict(content)))
+
     async def query(self, users: Iterable[str]) -> None:
         """Ask for the devices of these people."""
         wanted: dict[str, list[str]] = {user: [] for user in users}
@@ -145,6 +150,10 @@ class Machine:
             await self._share(room_id, people, settings or {})
             self._shared_with[room_id] = audience
         return dict(self._olm.group_encrypt(room_id, {"type": kind, "content": dict(content)}))
+
+    def forget_room_key(self, room_id: str) -> None:
+        """Begin a new room key with the next message."""
+        self._olm.outbound_group_sessions.pop(room_id, None)
 
     async def _share(self, room_id: str, people: list[str], settings: Mapping[str, Any]) -> None:
         missing = self._olm.get_missing_sessions(people)

@@ -54,12 +54,20 @@ class Mailbox:
         content: dict[str, object] = response.json()
         return content
 
-    async def _listed(self, address: str) -> list[dict[str, Any]]:
-        query = urlencode({"query": f'to:"{address}"', "limit": 200})
+    async def _found(self, word: str) -> list[dict[str, Any]]:
+        query = urlencode({"query": f'to:"{word}"', "limit": 200})
         messages = (await self._get(f"search?{query}"))["messages"]
         assert isinstance(messages, list)
-        # Mailpit's own search also finds addresses that merely contain this one.
-        return [message for message in reversed(messages) if address.casefold() in _recipients(message)]
+        return list(reversed(messages))
+
+    async def _listed(self, address: str) -> list[dict[str, Any]]:
+        # The search also finds addresses that merely contain this one.
+        return [message for message in await self._found(address) if address.casefold() in _recipients(message)]
+
+    async def recipients(self, word: str) -> list[str]:
+        """Give every address with this word in it that a mail went to, casefolded."""
+        found = {address for message in await self._found(word) for address in _recipients(message)}
+        return sorted(address for address in found if word.casefold() in address)
 
     async def _ids(self, address: str) -> list[str]:
         return [str(message["ID"]) for message in await self._listed(address)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import signal
 from argparse import Namespace
 from contextlib import ExitStack
@@ -169,8 +170,11 @@ def check(options: Namespace, console: Console) -> int:
         if options.proof:
             proof_report.read(options.proof)
             arguments += ["--proof", str(options.proof.resolve())]
-        if options.seed is not None:
-            arguments += ["--run-seed", str(options.seed), f"--randomly-seed={options.seed}"]
+        seed = secrets.randbits(32) if options.seed is None else options.seed
+        arguments += ["--run-seed", str(seed), f"--randomly-seed={seed}", "--adversary", options.adversary]
+        # Its own deployment has nobody yet; the TOML file that the suite is given does not tell.
+        people = "" if options.people is None and options.deployment in ("embedded", "containers") else options.people
+        arguments += [] if people is None else [f"--people={people}"]
         if options.keyword:
             arguments += ["-k", options.keyword]
         arguments += ["-n", str(options.workers), "--dist", "loadgroup"] if options.workers > 1 else []
@@ -229,8 +233,9 @@ def _summarise(console: Console, verdict: Verdict) -> None:
             console.print(Text(f"{rule.id} {rule.status}: {rule.reason}", style=COLOURS[rule.status]), soft_wrap=True)
     word, style = _WORDS[verdict.outcome]
     levels = ", ".join(verdict.asked.levels) if len(verdict.asked.levels) < len(Level) else "all levels"
+    people = f", people {verdict.people}" if verdict.people else ""
     line = Text(word, style=style)
-    line.append(f"  ({levels}; {verdict.seconds:.0f} s; seed {verdict.seed})", style="default")
+    line.append(f"  ({levels}; {verdict.seconds:.0f} s; seed {verdict.seed}{people})", style="default")
     if verdict.doubt:
         line.append(f"  {verdict.doubt}", style="yellow")
     console.print(line)

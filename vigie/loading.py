@@ -33,6 +33,7 @@ def add_parsers(commands: Any) -> None:
     load = commands.add_parser("load", help="load a deployment with a crowd, and judge what people would have felt")
     _add_common(load)
     load.add_argument("--out", type=Path, help="folder for the report")
+    load.add_argument("--web", type=_whole, metavar="PORT", help="Locust's web page at this port of 127.0.0.1 while it runs")
     load.add_argument("--rate", type=_positive, help="peak rate of acts a second, instead of the profile's")
     load.add_argument(
         "--measured", type=_positive, metavar="SECONDS", help="length of what is measured, instead of the profile's"
@@ -69,7 +70,7 @@ def _whole(text: str) -> int:
 
 def _load(options: Namespace, console: Console) -> int:
     more = []
-    for name in ("rate", "measured"):
+    for name in ("rate", "measured", "web"):
         if getattr(options, name) is not None:
             more += [f"--{name}", str(getattr(options, name))]
     if options.out:

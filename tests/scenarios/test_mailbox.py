@@ -72,3 +72,8 @@ async def test_absence_needs_a_witness(mailbox: Mailbox) -> None:
         await mailbox.expect_none("bob@gouv.fr", witness="eve@gouv.fr", deadline=0.1)
     with pytest.raises(AssertionError, match="autre"):
         await mailbox.expect_none("joann@gouv.fr", witness="ann@gouv.fr")
+
+
+async def test_every_address_with_a_word_in_it_is_found(mailbox: Mailbox) -> None:
+    assert await mailbox.recipients("ann@") == ["ann@gouv.fr", "joann@gouv.fr"]
+    assert await mailbox.recipients("joa") == ["joann@gouv.fr"]

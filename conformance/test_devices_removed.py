@@ -1,0 +1,141 @@
+"""DEV-3, DEV-4, DEV-5: devices that are out, devices that were not verified ("Pour aller plus loin")."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from conformance.cast import Cast
+from conformance.checks.answers import refused
+from conformance.journeys import gathered
+from conformance.tampering import Tampering, client_lied_to, to_device_in
+from scenarios import accounts
+from scenarios.backup import Backup
+from scenarios.devices import Device
+from scenarios.people import Person, anonymous
+from scenarios.session import ok, path
+from scenarios.trust import CrossSigning, Trust
+from scenarios.wire import until
+
+
+async def _by_itself(owner: Person, kept: Device, lost: Device) -> None:
+    ok(await lost.session.post("/logout", {}))
+
+
+async def _from_another(owner: Person, kept: Device, lost: Device) -> None:
+    await accounts.remove_device(kept.session, lost.session.device_id, owner.identity.password)
+
+
+async def _by_changing_the_password(owner: Person, kept: Device, lost: Device) -> None:
+    ok(await accounts.change_password(kept.session, owner.identity.password, "Nouveau-Mot-2-Passe!"))
+
+
+_WAYS: dict[str, Callable[[Person, Device, Device], Awaitable[None]]] = {
+    "logged out": _by_itself,
+    "removed from another device": _from_another,
+    "password changed": _by_changing_the_password,
+}
+
+
+@pytest.mark.rule("DEV-3")
+@pytest.mark.parametrize("home", [0, 1])
+@pytest.mark.parametrize("way", list(_WAYS))
+async def test_removed_device_is_out(cast: Cast, home: int, way: str) -> None:
+    """A device that was removed is refused everything and reads nothing said later, even with all the traffic."""
+    owner, friend = await cast.agents(home, 1 - home)
+    heard = Tampering(cast.transport)
+    kept = await client_lied_to(cast, owner, heard)
+    lost, theirs = await cast.device(owner), await cast.device(friend)
+    room_id = await gathered(kept, theirs)
+    await lost.wait_for("the conversation", lambda seen: seen.room(room_id).membership == "join")
+    before = await theirs.say(room_id, cast.word("avant"))
+    for device in (kept, lost):
+        await device.wait_to_read(room_id, before)
+
+    await _WAYS[way](owner, kept, lost)
+    refused(await lost.session.get("/sync"), "a sync of the removed device", "M_UNKNOWN_TOKEN", status=401)
+    answer = await lost.session.get(path("rooms", room_id, "messages"), {"dir": "b"})
+    refused(answer, "reading by the removed device", "M_UNKNOWN_TOKEN", status=401)
+
+    async def is_gone() -> bool | None:
+        await theirs.machine.query([owner.user_id])
+        return None if lost.session.device_id in theirs.machine.devices_of(owner.user_id) else True
+
+    missing = f"the disappearance of the removed device from the devices that {friend.name} sees"
+    await until(cast.transport, is_gone, deadline=20, missing=missing, pause=0.1)
+    after = await theirs.say(room_id, text := cast.word("après"))
+    assert (await kept.wait_to_read(room_id, after)).body == text
+    # Whoever holds the removed device may have listened to all that the other one was sent.
+    lost.machine.overhear(to_device_in(heard.syncs))
+    opened = lost.machine.decrypt(room_id, kept.room(room_id).events[after])
+    assert not isinstance(opened, dict), "the removed device reads what was said after it was out"
+
+
+@pytest.mark.rule("DEV-4")
+@pytest.mark.parametrize("home", [0, 1])
+async def test_device_that_was_not_verified_shows_as_such(cast: Cast, home: int) -> None:
+    """The owner's signature tells a verified device from one that is not, to the owner and to others."""
+    owner, friend = await cast.agents(home, 1 - home)
+    first, theirs = await cast.device(owner), await cast.device(friend)
+    await gathered(first, theirs)
+    signing = await CrossSigning.create(first.session, owner.identity.password)
+    await signing.verify(first.session, first.session.device_id)
+    second = await cast.device(owner)
+
+    async def both_see(device: Device, wanted: Trust) -> None:
+        for viewer in (first, second, theirs):
+
+            async def sees(viewer: Device = viewer) -> bool | None:
+                await viewer.machine.query([owner.user_id])
+                found = viewer.machine.identities.trust(owner.user_id, device.session.device_id)
+                return True if found is wanted else None
+
+            missing = f"the device {device.session.device_id} as {wanted.value}, for {viewer.session.who}"
+            await until(cast.transport, sees, deadline=20, missing=missing, pause=0.1)
+
+    await both_see(first, Trust.VERIFIED)
+    await both_see(second, Trust.UNVERIFIED)
+    foreign = CrossSigning(owner.user_id)
+    answer = ok(await theirs.session.post("/keys/query", {"device_keys": {owner.user_id: []}}))
+    keys = foreign.signed(answer["device_keys"][owner.user_id][second.session.device_id])
+    forged = await theirs.session.post("/keys/signatures/upload", {owner.user_id: {second.session.device_id: keys}})
+    assert forged.status != 200 or forged.json().get("failures"), "the server takes another's signature for the owner's"
+    await both_see(second, Trust.UNVERIFIED)
+    await signing.verify(second.session, second.session.device_id)
+    await both_see(second, Trust.VERIFIED)
+
+
+@pytest.mark.rule("DEV-5")
+@pytest.mark.parametrize("home", [0, 1])
+async def test_password_reset_by_mail_gives_the_account_and_not_the_past(cast: Cast, home: int) -> None:
+    """By the mailed link somebody is let in again and their devices are out; old messages open by the recovery code alone."""
+    mailbox = cast.mailbox
+    owner, friend = await cast.agents(home, 1 - home)
+    old, theirs = await cast.devices([owner, friend])
+    room_id = await gathered(old, theirs)
+    event_id = await theirs.say(room_id, text := cast.word("autrefois"))
+    await old.wait_to_read(room_id, event_id)
+    backup, code = await Backup.create(old.session)
+    await backup.store(old.machine.room_keys())
+
+    password = "Retrouve-3-Portes!"
+    anyone = anonymous(cast.transport, owner.home, owner.name)
+    response, validation = await accounts.ask_to_reset(anyone, owner.identity.address)
+    ok(response)
+    answer = await accounts.reset_password(anyone, password, validation)
+    assert answer.status == 401, f"before the link is followed the password should stay, but: {answer}"
+    ok(await accounts.log_in(cast.transport, owner, device="témoin"))
+    mail = await mailbox.wait_for(owner.identity.address)
+    await accounts.follow_link(cast.transport, accounts.link_of(mail), owner.name)
+    ok(await accounts.reset_password(anyone, password, validation))
+
+    refused(await old.session.get("/sync"), "a sync of the device from before", "M_UNKNOWN_TOKEN", status=401)
+    refused(await accounts.log_in(cast.transport, owner), "the old password", "M_FORBIDDEN")
+    accounts.admit(owner, ok(await accounts.log_in(cast.transport, owner, password)), cast.transport)
+    new = await Device(owner.sessions[-1]).start()
+    await new.wait_for("the old message", lambda seen: event_id in seen.room(room_id).events)
+    message = new.message(room_id, event_id)
+    assert message is not None and not message.readable, "after a reset by mail the past is readable without any means"
+    new.machine.import_room_keys(await (await Backup.current(new.session)).restore(code))
+    assert (await new.wait_to_read(room_id, event_id)).body == text

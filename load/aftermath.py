@@ -1,0 +1,71 @@
+"""What is left of a run: its folder, Locust's own files beside the report, and a few lines on the console."""
+
+from __future__ import annotations
+
+import csv
+import secrets
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from locust.html import get_html_report
+from locust.stats import PERCENTILES_TO_REPORT, StatsCSV
+
+from fixtures.deployment import Deployment
+from load.store import Store
+from reports.load import LoadReport
+from reports.redaction import Redactor
+
+__all__ = ["folder", "link_latest", "redactor", "summarise", "write_locusts"]
+
+PROJECT = Path(__file__).parent.parent
+
+
+def folder(asked: Path | None) -> Path:
+    """Give the folder of a run, made."""
+    out = asked or PROJECT / "reports" / "runs" / f"{datetime.now(UTC):%Y%m%d-%H%M%S}-load-{secrets.token_hex(2)}"
+    out.mkdir(parents=True, exist_ok=True)
+    return out
+
+
+def link_latest(out: Path) -> None:
+    """Have `reports/latest` name the run."""
+    scratch = PROJECT / "reports" / f".latest-{secrets.token_hex(4)}"
+    scratch.symlink_to(out.resolve())
+    scratch.replace(PROJECT / "reports" / "latest")
+
+
+def redactor(deployment: Deployment, store: Store) -> Redactor:
+    """Know every secret of the run, so that none gets into a report."""
+    found = Redactor()
+    for record in store.all("device").values():
+        found.learn(record["token"])
+    for home in deployment.homeservers:
+        if home.admin_token is not None:
+            found.learn(home.admin_token.get_secret_value())
+    return found
+
+
+def write_locusts(environment: Any, out: Path) -> None:
+    """Write Locust's own CSV files and page, as those who know Locust look for them."""
+    told = StatsCSV(environment, PERCENTILES_TO_REPORT)
+    for name, write in (("stats", told.requests_csv), ("failures", told.failures_csv), ("exceptions", told.exceptions_csv)):
+        with (out / f"locust_{name}.csv").open("w", newline="", encoding="utf-8") as file:
+            write(csv.writer(file))
+    page: str = get_html_report(environment)  # type: ignore[no-untyped-call]
+    (out / "locust.html").write_text(page, encoding="utf-8")
+
+
+def summarise(report: LoadReport, noticed: dict[str, int], say: Callable[[str], None]) -> None:
+    """Tell the objectives, what keeps the run from being believed, and what was noticed."""
+    for objective in report.objectives:
+        mark = "ok  " if objective.met else "FAIL"
+        value = "no figure" if objective.value is None else f"{objective.value:.4g}"
+        bound = f"{objective.bound_is.replace('-', ' ')} {objective.bound:g} {objective.unit}".strip()
+        say(f"{mark} {objective.id}: {value} ({bound}){' ' + objective.detail if objective.detail else ''}")
+    for ailment in report.health.ailments:
+        say(f"the generator was not well: {ailment}")
+    for what, number in sorted(noticed.items()):
+        say(f"noticed: {what} ({number})")
+    say(f"{report.outcome.upper().replace('-', ' ')}" + (f", cut short: {report.cut_short}" if report.cut_short else ""))
