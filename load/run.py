@@ -12,6 +12,7 @@ monkey.patch_all()
 
 import argparse
 import ctypes
+import dataclasses
 import gc
 import logging
 import os
@@ -19,6 +20,7 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -31,15 +33,20 @@ from fixtures.errors import DeploymentError, FixtureError
 from fixtures.preflight import ensure_answers
 from load import aftermath
 from load.arrivals import peak_rate
+from load.capacity import Search, Trial, find
 from load.making import ensure
 from load.performing import Performance
+from load.plan import Plan
 from load.probes import ensure_known
 from load.profile import Profile
 from load.report import conclude, tell
+from load.server_metrics import beside
+from load.store import Store
+from reports.load import LoadReport
 
 __all__ = ["main"]
 
-NOT_SET_UP = 4
+CANNOT_TELL, NOT_SET_UP = 3, 4
 _SET_PARENT_DEATH_SIGNAL = 1
 
 
@@ -53,6 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--people", type=int)
     parser.add_argument("--measured", type=float)
     parser.add_argument("--web", type=int, default=0)
+    parser.add_argument("--find-capacity", action="store_true")
     parser.add_argument("--populate-only", action="store_true")
     return parser
 
@@ -102,38 +110,87 @@ def _run(options: argparse.Namespace, stop: Event) -> int:
         if options.populate_only:
             say(f"population: {len(plan.people)} people, {len(plan.rooms)} rooms in {store.path}")
             return 0
-        performance = Performance(deployment, profile, plan, store, tell=say, stop=stop, web_port=options.web)
-        return _perform(performance, options)
+        if options.find_capacity:
+            return _find_capacity(options, Run(deployment, profile, plan, store, stop))
+        return _once(options, Run(deployment, profile, plan, store, stop))
     finally:
         store.close()
 
 
-def _perform(performance: Performance, options: argparse.Namespace) -> int:
-    """Run, judge, and tell."""
-    deployment, store = performance.deployment, performance.store
+@dataclass
+class Run:
+    """What a run is made of; each is a run of its own over the same people."""
+
+    deployment: Deployment
+    profile: Profile
+    plan: Plan
+    store: Store
+    stop: Event
+
+    def perform(self, options: argparse.Namespace, out: Path) -> tuple[LoadReport, Performance]:
+        """Run, with the server watched beside it, and judge."""
+        performance = Performance(
+            self.deployment, self.profile, self.plan, self.store, tell=say, stop=self.stop, web_port=options.web
+        )
+        # What stands by now stands until the end: the collector need not look at it again and again.
+        gc.collect()
+        gc.freeze()
+        started, began = datetime.now(UTC), time.monotonic()
+        with beside(options.deployment, out) as sampler:
+            measures = performance.perform()
+            series = sampler.series(performance.start)
+        report = conclude(
+            self.profile,
+            measures,
+            deployment=self.deployment,
+            started=started,
+            seconds=time.monotonic() - began,
+            command=" ".join(["vigie", "load", *_told_options(options)]),
+            server=series,
+            workers=performance.workers(),
+            cut_short=performance.cut_short,
+        )
+        return report, performance
+
+
+def _once(options: argparse.Namespace, run: Run) -> int:
+    """Run, and tell."""
     out = aftermath.folder(options.out)
-    # What stands by now stands until the end: the collector need not look at it again and again.
-    gc.collect()
-    gc.freeze()
-    started, began = datetime.now(UTC), time.monotonic()
-    measures = performance.perform()
-    report = conclude(
-        performance.profile,
-        measures,
-        deployment=deployment,
-        started=started,
-        seconds=time.monotonic() - began,
-        command=" ".join(["vigie", "load", *_told_options(options)]),
-        workers=performance.workers(),
-        cut_short=performance.cut_short,
-    )
-    code = tell(report, out, aftermath.redactor(deployment, store))
+    report, performance = run.perform(options, out)
+    code = tell(report, out, aftermath.redactor(run.deployment, run.store))
     aftermath.write_locusts(performance.environment, out)
     if options.out is None:
         aftermath.link_latest(out)
     aftermath.summarise(report, performance.noticed(), say)
     say(f"page: {out / 'index.html'}")
     return code
+
+
+def _find_capacity(options: argparse.Namespace, run: Run) -> int:
+    """Search for the rate that still holds; the last run's report carries the answer."""
+    out = aftermath.folder(options.out)
+    last: list[LoadReport] = []
+
+    def attempt(rate: float) -> Trial:
+        changed = dataclasses.replace(run, profile=run.profile.with_changes(rate=rate))
+        report, _performance = changed.perform(options, out)
+        if run.stop.is_set():
+            raise FixtureError("interrupted while the limit was being looked for; no answer")
+        last[:] = [report]
+        return Trial.of(rate, report)
+
+    def progress(trial: Trial) -> None:
+        gave_way = f"gives way: {', '.join(trial.gave_way)}"
+        say(f"at {trial.rate:g} a second: {trial.invalid or ('holds' if trial.held else gave_way)}")
+
+    found = find(attempt, Search(start=options.rate or peak_rate(run.profile)), progress)
+    report = last[-1].model_copy(update={"capacity": found})
+    tell(report, out, aftermath.redactor(run.deployment, run.store))
+    if options.out is None:
+        aftermath.link_latest(out)
+    say(f"capacity: {found.low} to {found.high} acts a second" + ("" if found.confirmed else ", not confirmed"))
+    say(f"page: {out / 'index.html'}")
+    return 0 if found.confirmed else CANNOT_TELL
 
 
 def _told_options(options: argparse.Namespace) -> list[str]:

@@ -38,6 +38,7 @@ def add_parsers(commands: Any) -> None:
     load.add_argument(
         "--measured", type=_positive, metavar="SECONDS", help="length of what is measured, instead of the profile's"
     )
+    load.add_argument("--find-capacity", action="store_true", help="look for the highest rate at which every objective holds")
     load.set_defaults(run=_load)
 
     populate = commands.add_parser("populate", help="make the people and rooms of a profile, once, for later runs")
@@ -73,6 +74,8 @@ def _load(options: Namespace, console: Console) -> int:
     for name in ("rate", "measured", "web"):
         if getattr(options, name) is not None:
             more += [f"--{name}", str(getattr(options, name))]
+    if options.find_capacity:
+        more.append("--find-capacity")
     if options.out:
         more += ["--out", str(options.out.resolve())]
     return _start(options, console, more)
