@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+from conformance.applicable import HOMES, is_elsewhere
 from conformance.markers import rules_by_test
 from conformance.reading import only_reads
 from scenarios.wire import Request
@@ -40,6 +41,7 @@ _BY_ATTRIBUTE = {
     "device": "accounts",
     "devices": "accounts",
 }
+_BY_FIXTURE = {"fragile": ("accounts", "faults"), "adversary": ("accounts", "hostile")}
 _WHO_LIVES_THERE = {"agent", "agents", "newcomer", "home"}
 _WRITING = {"post": "POST", "put": "PUT", "delete": "DELETE"}
 _SCANNING = {"scan", "download", "scan_encrypted", "download_encrypted", "for_scanner"}
@@ -121,10 +123,9 @@ def _direct(node: ast.AsyncFunctionDef | ast.FunctionDef) -> Iterator[str]:
     for decorator in node.decorator_list:
         yield from _declared(decorator)
         if isinstance(decorator, ast.Call) and ast.unparse(decorator.func) == "pytest.mark.parametrize":
-            numbers = [each.value for each in ast.walk(decorator) if isinstance(each, ast.Constant)]
-            names = ast.literal_eval(decorator.args[0])
-            if any(isinstance(each, int) and each >= 1 for each in numbers):
-                abroad |= {names} if isinstance(names, str) else set(names)
+            abroad |= _elsewhere(decorator)
+    for argument in node.args.args:
+        yield from _BY_FIXTURE.get(argument.arg, ())
     for each in ast.walk(node):
         if isinstance(each, ast.Attribute):
             if each.attr in _BY_ATTRIBUTE and _is_the_deployments(each):
@@ -136,6 +137,17 @@ def _direct(node: ast.AsyncFunctionDef | ast.FunctionDef) -> Iterator[str]:
                 yield "second agents"
             if _writes(each, each.func.attr):
                 yield "accounts"
+
+
+def _elsewhere(decorator: ast.Call) -> set[str]:
+    """Give the parameters that are a second homeserver in every variant: variants for one that is not there are left out."""
+    try:
+        names, rows = ast.literal_eval(decorator.args[0]), ast.literal_eval(decorator.args[1])
+    except ValueError:
+        return set()
+    titles = [names] if isinstance(names, str) else list(names)
+    chosen = [dict(zip(titles, row if isinstance(row, tuple) else (row,), strict=False)) for row in rows]
+    return set(titles) & HOMES if all(is_elsewhere(row, 1) for row in chosen) else set()
 
 
 def _is_the_deployments(node: ast.Attribute) -> bool:

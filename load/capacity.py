@@ -14,7 +14,7 @@ from typing import Literal
 from reports.load import Capacity, LoadReport
 from reports.verdict import Outcome
 
-__all__ = ["Search", "Trial", "find"]
+__all__ = ["Search", "Trial", "answer", "find"]
 
 Told = Literal["held", "gave way", "grey", "open"]
 
@@ -125,6 +125,11 @@ def find(run: Callable[[float], Trial], search: Search, progress: Callable[[Tria
         if rate is None:
             break
         attempt(rate)
+    return answer(search, tired)
+
+
+def answer(search: Search, tired: str = "") -> Capacity:
+    """Give what is known by now; `tired` is why the generator could do no more."""
     low, high = search.low, search.high
     return Capacity(
         low=low,

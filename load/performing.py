@@ -18,6 +18,7 @@ from fixtures.errors import FixtureError
 from load.arrivals import schedule
 from load.crowd import Crowd
 from load.driver import drive
+from load.export import Exporter
 from load.measures import Measures
 from load.plan import Plan
 from load.probes import run_probe
@@ -52,6 +53,7 @@ class Performance:
     shards: int = 1
     stop: Event = field(default_factory=Event)
     web_port: int = 0
+    prometheus_port: int = 0
     environment: Any = None
     cut_short: str = ""
     crowd: Crowd | None = None
@@ -114,6 +116,9 @@ class Performance:
         assert crowd is not None
         self.start = time.monotonic() + _A_MOMENT
         measures = crowd.begin(self.start)
+        exporter = Exporter(measures, self.prometheus_port) if self.prometheus_port else None
+        if exporter:
+            exporter.start()
         windows = self.profile.windows
         with self._watching(measures, around):
             dispatcher = gevent.spawn(crowd.dispatch, schedule(self.profile, self.shard, self.shards), self.start)
@@ -131,6 +136,8 @@ class Performance:
             )
         crowd.abandon()
         measures.finish()
+        if exporter:
+            exporter.stop()
         return measures
 
     def _until(self, moment: float, done: Callable[[], bool], *, heed_stop: bool = True) -> bool:

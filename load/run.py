@@ -33,20 +33,20 @@ from fixtures.errors import DeploymentError, FixtureError
 from fixtures.preflight import ensure_answers
 from load import aftermath
 from load.arrivals import peak_rate
-from load.capacity import Search, Trial, find
+from load.capacity import Search, Trial, answer, find
 from load.making import ensure
 from load.performing import Performance
 from load.plan import Plan
 from load.probes import ensure_known
 from load.profile import Profile
-from load.report import conclude, tell
+from load.report import conclude, tell, tell_capacity
 from load.server_metrics import beside
 from load.store import Store
 from reports.load import LoadReport
 
 __all__ = ["main"]
 
-CANNOT_TELL, NOT_SET_UP = 3, 4
+NOT_SET_UP = 4
 _SET_PARENT_DEATH_SIGNAL = 1
 
 
@@ -60,7 +60,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--people", type=int)
     parser.add_argument("--measured", type=float)
     parser.add_argument("--web", type=int, default=0)
+    parser.add_argument("--prometheus", type=int, default=0)
     parser.add_argument("--find-capacity", action="store_true")
+    parser.add_argument("--precision", type=float, default=0.15)
     parser.add_argument("--populate-only", action="store_true")
     return parser
 
@@ -130,7 +132,14 @@ class Run:
     def perform(self, options: argparse.Namespace, out: Path) -> tuple[LoadReport, Performance]:
         """Run, with the server watched beside it, and judge."""
         performance = Performance(
-            self.deployment, self.profile, self.plan, self.store, tell=say, stop=self.stop, web_port=options.web
+            self.deployment,
+            self.profile,
+            self.plan,
+            self.store,
+            tell=say,
+            stop=self.stop,
+            web_port=options.web,
+            prometheus_port=options.prometheus,
         )
         # What stands by now stands until the end: the collector need not look at it again and again.
         gc.collect()
@@ -139,6 +148,8 @@ class Run:
         with beside(options.deployment, out) as sampler:
             measures = performance.perform()
             series = sampler.series(performance.start)
+        for name, why in sampler.problems().items():
+            say(f"no figures of {name}: {why}")
         report = conclude(
             self.profile,
             measures,
@@ -166,31 +177,44 @@ def _once(options: argparse.Namespace, run: Run) -> int:
     return code
 
 
+class _Interrupted(Exception):
+    """Somebody stopped the search."""
+
+
 def _find_capacity(options: argparse.Namespace, run: Run) -> int:
-    """Search for the rate that still holds; the last run's report carries the answer."""
+    """Search for the rate that still holds; an interrupted search tells what it knows by then."""
     out = aftermath.folder(options.out)
-    last: list[LoadReport] = []
+    reports: dict[float, LoadReport] = {}
+    search = Search(start=options.rate or peak_rate(run.profile), precision=options.precision)
 
     def attempt(rate: float) -> Trial:
         changed = dataclasses.replace(run, profile=run.profile.with_changes(rate=rate))
         report, _performance = changed.perform(options, out)
         if run.stop.is_set():
-            raise FixtureError("interrupted while the limit was being looked for; no answer")
-        last[:] = [report]
+            raise _Interrupted
+        reports[rate] = report
         return Trial.of(rate, report)
 
     def progress(trial: Trial) -> None:
         gave_way = f"gives way: {', '.join(trial.gave_way)}"
-        say(f"at {trial.rate:g} a second: {trial.invalid or ('holds' if trial.held else gave_way)}")
+        say(f"at {trial.rate:.4g} a second: {trial.invalid or ('holds' if trial.held else gave_way)}")
 
-    found = find(attempt, Search(start=options.rate or peak_rate(run.profile)), progress)
-    report = last[-1].model_copy(update={"capacity": found})
-    tell(report, out, aftermath.redactor(run.deployment, run.store))
+    cut_short = ""
+    try:
+        found = find(attempt, search, progress)
+    except _Interrupted:
+        if not reports:
+            raise FixtureError("interrupted before the first rate was tried; nothing is known of the limit") from None
+        found, cut_short = answer(search), "interrupted"
+    code = tell_capacity(reports, found, out, cut_short)
     if options.out is None:
         aftermath.link_latest(out)
-    say(f"capacity: {found.low} to {found.high} acts a second" + ("" if found.confirmed else ", not confirmed"))
+    low, high = ("?" if end is None else f"{end:.4g}" for end in (found.low, found.high))
+    say(f"capacity: {low} to {high} {found.unit}, {'both ends confirmed' if found.confirmed else 'not confirmed'}")
+    if found.gave_way:
+        say(f"what gave way: {', '.join(found.gave_way)}")
     say(f"page: {out / 'index.html'}")
-    return 0 if found.confirmed else CANNOT_TELL
+    return code
 
 
 def _told_options(options: argparse.Namespace) -> list[str]:

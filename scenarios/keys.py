@@ -10,6 +10,7 @@ import base64
 import hashlib
 import hmac
 import json
+import logging
 import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ from scenarios.trust import Identities, IdentityChanged, Trust
 
 __all__ = ["MEGOLM", "Machine", "RoomKey", "Undecryptable", "decrypt_file", "encrypt_file"]
 
+_LOGGER = logging.getLogger(__name__)
 MEGOLM = "m.megolm.v1.aes-sha2"
 
 
@@ -75,7 +77,12 @@ class Machine:
     async def receive(self, sync: Mapping[str, Any]) -> None:
         """Take in the parts of a sync that are for the machine: to-device messages, key counts, changed devices."""
         for content in sync.get("to_device", {}).get("events", []):
-            event = self._olm.handle_to_device_event(ToDeviceEvent.parse_event(content))
+            try:
+                event = self._olm.handle_to_device_event(ToDeviceEvent.parse_event(content))
+            except Exception as error:
+                # Whatever a server makes up comes here, and nio lets much of it through as it fails: a client goes on.
+                _LOGGER.debug("a to-device message is of no use: %r", error)
+                continue
             if isinstance(event, RoomKeyEvent):
                 self._givers.setdefault(event.session_id, event.sender)
         counts = sync.get("device_one_time_keys_count", {})
