@@ -92,7 +92,7 @@ def test_a_few_people_are_heard_and_read_by_all(vigie: Vigie, warm: str, profile
     assert {"index.html", "junit.xml", "summary.md", "locust_stats.csv", "locust.html"} <= {
         path.name for path in (tmp_path / "out").iterdir()
     }
-    stages = {each["stage"] for each in report["latencies"]}
+    stages = {each["name"] for each in report["latencies"]}
     assert {"intended-acknowledged", "intended-seen", "intended-decrypted"} <= stages
     everything = ran.stdout + ran.stderr + "".join(path.read_text() for path in (tmp_path / "out").iterdir())
     assert not re.search(r"syt_[A-Za-z0-9]", everything), "an access token was told"
