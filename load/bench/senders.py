@@ -83,7 +83,8 @@ def nio(url: str, seconds: float) -> dict[str, float]:
         user, room_id = f"@{number}:bench", f"!{number}:bench"
         client = AsyncClient(url, user)
         client.access_token, client.user_id, client.device_id = "bench", user, "BENCH"
-        client.olm = Olm(user, "BENCH", MemoryStore())
+        client.store = MemoryStore()
+        client.olm = Olm(user, "BENCH", client.store)
         room = MatrixRoom(room_id, user, encrypted=True)
         room.members_synced = True
         client.rooms[room_id] = room
@@ -101,6 +102,8 @@ def nio(url: str, seconds: float) -> dict[str, float]:
         await asyncio.sleep(seconds)
         number, used, took = done[0] - first, time.process_time() - used, time.monotonic() - began
         for each in senders:
+            if each.done():
+                each.result()
             each.cancel()
         return {"number": number, "rate": number / took, "processor_us": used / max(number, 1) * 1e6, "processor": used / took}
 
