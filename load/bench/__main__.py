@@ -111,7 +111,7 @@ def main() -> int:
 
     with tempfile.TemporaryDirectory() as folder, holder() as holding, nginx(Path(folder), holding) as port:
         url = f"http://127.0.0.1:{port}"
-        parts = {
+        parts: dict[str, Callable[[], Any]] = {
             "sending": lambda: _rounds(url, options.rounds, options.seconds, Path(folder), say),
             "receiving": lambda: [_sender("receive", url, 1.0) for _ in range(3)],
             "schedule": lambda: [_sender("slip", url, 8.0) for _ in range(3)],
