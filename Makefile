@@ -16,7 +16,7 @@ setup:
 	@$(PYTHON) scripts/setup.py
 
 check: setup
-	.venv/bin/vigie check --level must,should
+	.venv/bin/vigie check
 
 lint: setup
 	.venv/bin/ruff check .
@@ -36,7 +36,7 @@ test: lint
 	@mkdir -p .vigie/tmp
 	PYTEST_DEBUG_TEMPROOT=$(CURDIR)/.vigie/tmp .venv/bin/pytest tests --ignore=tests/containers
 	.venv/bin/vigie prove
-	.venv/bin/vigie check --level must,should
+	.venv/bin/vigie check
 
 # What takes an engine: the launcher, an operator's image, and the same verdict on containers as on processes.
 test-containers: setup
