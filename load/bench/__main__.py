@@ -10,6 +10,7 @@ import json
 import os
 import re
 import resource
+import signal
 import statistics
 import subprocess
 import sys
@@ -111,7 +112,7 @@ def main() -> int:
 
     with tempfile.TemporaryDirectory() as folder, holder() as holding, nginx(Path(folder), holding) as port:
         url = f"http://127.0.0.1:{port}"
-        parts = {
+        parts: dict[str, Callable[[], Any]] = {
             "sending": lambda: _rounds(url, options.rounds, options.seconds, Path(folder), say),
             "receiving": lambda: [_sender("receive", url, 1.0) for _ in range(3)],
             "schedule": lambda: [_sender("slip", url, 8.0) for _ in range(3)],
@@ -184,6 +185,8 @@ _TELL: dict[str, Callable[[Any], None]] = {
 
 
 if __name__ == "__main__":
+    # Whoever ends it ends its peers with it.
+    signal.signal(signal.SIGTERM, lambda *_signal: sys.exit(4))
     try:
         sys.exit(main())
     except FixtureError as error:
