@@ -2,48 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 import secrets
-from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 import pytest
 
 from conformance.cast import Cast
 from conformance.journeys import identity_server
 from conformance.outcome import untestable
+from fixtures.listening import NoListener, listening
+from fixtures.services.identity import SYDENT
 from scenarios.session import ok, path
 from scenarios.wire import Request, Response, until
-
-
-@dataclass
-class Listener:
-    """Something that listens inside, and counts who comes."""
-
-    port: int
-    calls: int = 0
-
-
-@contextlib.asynccontextmanager
-async def _listening() -> AsyncIterator[Listener]:
-    listener = Listener(0)
-
-    async def called(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        listener.calls += 1
-        writer.close()
-
-    server = await asyncio.start_server(called, "127.0.0.1", 0)
-    listener.port = server.sockets[0].getsockname()[1]
-    async with server:
-        yield listener
-
-
-async def _knock(listener: Listener) -> None:
-    _, writer = await asyncio.open_connection("127.0.0.1", listener.port)
-    writer.close()
-    await writer.wait_closed()
 
 
 def _names(port: int) -> list[str]:
@@ -68,27 +40,35 @@ def _names(port: int) -> list[str]:
 async def test_identity_server_calls_no_inside_address(cast: Cast) -> None:
     """Whatever inside address is named to it as homeserver, the identity server calls nobody there; a true one it asks.
 
-    Who listens inside is seen to be reachable, before and after. Told for an identity server on the harness's own machine.
+    Who listens there is seen to be there by its call to itself. Told where the harness can listen beside the identity server.
     """
     server = identity_server(cast)
-    if cast.deployment.kind != "embedded":
-        raise untestable("an identity server on the harness's own machine, beside an address of which it must keep away")
     agent = await cast.agent()
 
     async def ask(where: str, body: Mapping[str, object], token: str = "") -> Response:
         headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
-        content = json.dumps(body).encode()
         url = f"{server.url}/_matrix/identity/{where}"
-        return await cast.transport.send(Request("POST", url, headers, content, who="somebody from outside"))
+        return await cast.transport.send(Request("POST", url, headers, json.dumps(body).encode(), who="somebody from outside"))
 
-    opened = ok(await agent.session.post(path("user", agent.user_id, "openid", "request_token"), {}))
-    token = str(ok(await ask("v2/account/register", opened)).get("token", ""))
+    async def vouched_for() -> str:
+        opened = ok(await agent.session.post(path("user", agent.user_id, "openid", "request_token"), {}))
+        return str(ok(await ask("v2/account/register", opened)).get("token", ""))
+
+    token = await vouched_for()
     assert token, "the identity server does not let in who names a true homeserver"
-    async with _listening() as listener:
-        await _knock(listener)
+    async with contextlib.AsyncExitStack() as stack:
+        try:
+            listener = stack.enter_context(listening(cast.deployment, SYDENT))
+        except NoListener as error:
+            raise untestable(str(error)) from None
+
+        async def knocked() -> bool | None:
+            return True if listener.calls() == 1 else None
+
+        await until(cast.transport, knocked, deadline=10, missing="the listener's call to itself")
         called: list[str] = []
         for name in _names(listener.port):
-            before = listener.calls
+            before = listener.calls()
             body = {"access_token": secrets.token_hex(8), "token_type": "Bearer", "matrix_server_name": name, "expires_in": 60}
             answer = await ask("v2/account/register", body)
             assert answer.status != 200, f"{name} is taken for a homeserver that vouches for somebody"
@@ -100,14 +80,13 @@ async def test_identity_server_calls_no_inside_address(cast: Cast) -> None:
             }
             for where in ("v2/3pid/bind", "v2/3pid/unbind", "api/v1/3pid/unbind"):
                 await ask(where, wrong, token)
-            called += [name] * (listener.calls > before)
-        assert not called, f"the identity server called an inside address: {', '.join(called)}"
-        told = listener.calls
-        await _knock(listener)
+            called += [name] * (listener.calls() > before)
+        listener.settle()
 
-        async def seen() -> bool | None:
-            return True if listener.calls == told + 1 else None
+        async def settled() -> bool | None:
+            return True if listener.settled() else None
 
-        await until(cast.transport, seen, deadline=5, missing="the knock from this check itself, afterwards")
-    again = ok(await agent.session.post(path("user", agent.user_id, "openid", "request_token"), {}))
-    assert ok(await ask("v2/account/register", again)).get("token"), "a true homeserver is not asked any more"
+        await until(cast.transport, settled, deadline=10, missing="the listener's count of all who came")
+        calls = listener.calls() - 1
+        assert not calls, f"the identity server called an inside address {calls} times, as {', '.join(called) or 'one of them'}"
+    assert await vouched_for(), "a true homeserver is not asked any more"

@@ -162,11 +162,11 @@ class Device:
         if event["type"] != "m.room.encrypted":
             # Anybody between the people could have written it.
             why = "in clear in an encrypted conversation" if room.encrypted and event["type"] in _SAID else ""
-            return Message(event_id, event["sender"], event["type"], event["content"], why=why)
+            return Message(event_id, event.get("sender", ""), event["type"], event["content"], why=why)
         opened = self.machine.decrypt(room.room_id, event)
         if isinstance(opened, Undecryptable):
             # Not remembered: the key may come later.
-            return Message(event_id, event["sender"], event["type"], event["content"], True, opened.reason)
+            return Message(event_id, event.get("sender", ""), event["type"], event["content"], True, opened.reason)
         message = Message(event_id, event["sender"], opened["type"], opened["content"], True)
         self._opened[event_id] = message
         return message
