@@ -10,6 +10,7 @@ import json
 import os
 import re
 import resource
+import signal
 import statistics
 import subprocess
 import sys
@@ -184,6 +185,8 @@ _TELL: dict[str, Callable[[Any], None]] = {
 
 
 if __name__ == "__main__":
+    # Whoever ends it ends its peers with it.
+    signal.signal(signal.SIGTERM, lambda *_signal: sys.exit(4))
     try:
         sys.exit(main())
     except FixtureError as error:
