@@ -144,6 +144,7 @@ class Run:
         # What stands by now stands until the end: the collector need not look at it again and again.
         gc.collect()
         gc.freeze()
+        gc.set_threshold(50_000, 20, 50)
         started, began = datetime.now(UTC), time.monotonic()
         with beside(options.deployment, out) as sampler:
             measures = performance.perform()

@@ -192,6 +192,7 @@ def crowd(url: str, seconds: float, *, measuring: bool = True) -> dict[str, floa
         gevent.spawn(figures)
         gc.collect()
         gc.freeze()
+        gc.set_threshold(50_000, 20, 50)
         return _measured(lambda: done[0], seconds, gevent.sleep)
 
 
@@ -209,6 +210,7 @@ def idle(url: str, seconds: float, people: int = 5000) -> dict[str, float]:
         standing = Standing(url, people, Path(folder), _profile())
         gc.collect()
         gc.freeze()
+        gc.set_threshold(50_000, 20, 50)
         gevent.sleep(3)
         used, began = time.process_time(), time.monotonic()
         gevent.sleep(seconds)
@@ -230,6 +232,7 @@ def slip(url: str, seconds: float, rate: float = 500.0) -> dict[str, float]:
         crowd = Standing(url, 200, Path(folder), profile).crowd
         gc.collect()
         gc.freeze()
+        gc.set_threshold(50_000, 20, 50)
         start = time.monotonic() + 0.2
         measures = crowd.begin(start)
         used = time.process_time()
