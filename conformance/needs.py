@@ -20,6 +20,7 @@ __all__ = ["PARTS", "needs_by_rule"]
 PARTS = (
     *("accounts", "load", "hostile", "faults"),
     *("second agents", "externals", "administrator", "identity", "mail", "scanner", "infected", "storage"),
+    *("hold", "throttles", "link lifetime"),
 )
 """What a check can need: abilities that `allow` names, and parts of the deployment."""
 
@@ -35,13 +36,17 @@ _BY_ATTRIBUTE = {
     "infected": "infected",
     "storage": "storage",
     "administrator": "administrator",
+    "throttles": "throttles",
+    "link_lifetime_s": "link lifetime",
     "identity": "identity",
     "agent": "accounts",
     "agents": "accounts",
     "device": "accounts",
     "devices": "accounts",
 }
-_BY_FIXTURE = {"fragile": ("accounts", "faults"), "adversary": ("accounts", "hostile")}
+_BY_FIXTURE = {"fragile": ("accounts", "faults", "hold"), "adversary": ("accounts", "hostile")}
+# Functions that take hold of a part of the deployment on this machine.
+_BY_NAME = {"powers_over": "hold", "learnt": "hold"}
 _WHO_LIVES_THERE = {"agent", "agents", "newcomer", "home"}
 _WRITING = {"post": "POST", "put": "PUT", "delete": "DELETE"}
 _SCANNING = {"scan", "download", "scan_encrypted", "download_encrypted", "for_scanner"}
@@ -132,6 +137,8 @@ def _direct(node: ast.AsyncFunctionDef | ast.FunctionDef) -> Iterator[str]:
                 yield _BY_ATTRIBUTE[each.attr]
             if each.attr in _SCANNING and ast.unparse(each.value) == "files":
                 yield "scanner"
+        elif isinstance(each, ast.Name) and each.id in _BY_NAME:
+            yield _BY_NAME[each.id]
         elif isinstance(each, ast.Call) and isinstance(each.func, ast.Attribute):
             if each.func.attr in _WHO_LIVES_THERE and any(_is_second(argument, abroad) for argument in each.args):
                 yield "second agents"

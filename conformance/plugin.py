@@ -384,7 +384,7 @@ def deployment(pytestconfig: pytest.Config) -> Deployment:
 def _allowed(request: pytest.FixtureRequest) -> None:
     """Hold a check to what it declares; what the deployment does not allow leaves it untestable."""
     declared = [str(each) for marker in request.node.iter_markers("needs") for each in marker.args]
-    declared += ["hostile"] if request.node.get_closest_marker("unpaced") else []
+    declared += ["hostile"] if request.node.get_closest_marker("unpaced") or "adversary" in request.fixturenames else []
     if declared and (missing := lacking(request.getfixturevalue("deployment"), declared)):
         raise untestable(allowing(missing))
     if AsyncTransport.guard is not None:

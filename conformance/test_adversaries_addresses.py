@@ -20,8 +20,6 @@ from scenarios.people import Person
 from scenarios.session import Session, ok, path
 from scenarios.wire import Response
 
-pytestmark = pytest.mark.needs("hostile")
-
 Batch = Sequence[Spelling]
 _SIDE_BY_SIDE = 12
 _KNOWN = [KNOWN_HOSTILE[start : start + _SIDE_BY_SIDE] for start in range(0, len(KNOWN_HOSTILE), _SIDE_BY_SIDE)]

@@ -101,7 +101,7 @@ async def test_what_was_done_on_both_sides_of_a_cut_holds_on_both(fragile: Fragi
     for device in (host, deputy):
         await device.say(room_id, cast.word("de retour"))
     for device in (host, deputy):
-        await device.wait_for("the new name, and the member gone", agrees, deadline=60.0)
+        await device.wait_for("the new name, and the member gone", agrees, deadline=120.0)
         assert await conversations.membership(device.session, room_id, leaving.user_id) == "leave"
         told = await conversations.read_state(device.session, room_id, "m.room.name")
         assert told.json().get("name") == name, f"{device.session.who} has the room's old name: {told.json()}"

@@ -12,7 +12,7 @@ from scenarios.devices import Device
 
 pytestmark = BREAKING
 
-_LETTERS = 10
+_LETTERS = 12
 
 
 async def _under_load(fragile: Fragile, *services: str) -> tuple[list[Speaker], Device]:

@@ -6,9 +6,10 @@ Locust changes Python's sockets and threads at its import; the commands keep the
 from __future__ import annotations
 
 import argparse
+import signal
+import subprocess
 import sys
 from argparse import Namespace
-from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -20,11 +21,11 @@ from fixtures.embedded import Embedded
 from fixtures.errors import DeploymentError
 from fixtures.stack import Plan
 from load.profile import Profile, names
-from vigie.limit import find_limit
-from vigie.process import run_load
 from vigie.progress import StartProgress
 
 __all__ = ["add_parsers"]
+
+_PATIENCE = 60.0
 
 
 def add_parsers(commands: Any) -> None:
@@ -38,8 +39,8 @@ def add_parsers(commands: Any) -> None:
         "--measured", type=_positive, metavar="SECONDS", help="length of what is measured, instead of the profile's"
     )
     load.add_argument("--prometheus", type=_whole, metavar="PORT", help="figures for Prometheus at this port of 127.0.0.1")
-    load.add_argument("--find-capacity", action="store_true", help="raise the rate to where it gives way (profile capacity)")
-    load.add_argument("--precision", type=_positive, default=0.15, help="how narrow the interval is to be (default 0.15)")
+    load.add_argument("--precision", type=_positive, help="with --find-capacity: how narrow the interval is (default 0.15)")
+    load.add_argument("--find-capacity", action="store_true", help="look for the highest rate at which every objective holds")
     load.set_defaults(run=_load)
 
     populate = commands.add_parser("populate", help="make the people and rooms of a profile, once, for later runs")
@@ -49,7 +50,7 @@ def add_parsers(commands: Any) -> None:
 
 def _add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--deployment", default="embedded", help="embedded (default), or a deployment's TOML file")
-    parser.add_argument("--profile", help=f"{', '.join(names())}, or a TOML file (default smoke)")
+    parser.add_argument("--profile", default="smoke", help=f"{', '.join(names())}, or a TOML file (default smoke)")
     parser.add_argument("--people", type=_whole, help="how many people, instead of the profile's")
     parser.add_argument("--seed", type=int, help="seed of people, rooms and arrivals, instead of the profile's")
 
@@ -72,14 +73,11 @@ def _whole(text: str) -> int:
 
 def _load(options: Namespace, console: Console) -> int:
     more = []
-    for name in ("measured", "web", "prometheus"):
+    for name in ("rate", "measured", "web", "prometheus", "precision"):
         if getattr(options, name) is not None:
             more += [f"--{name}", str(getattr(options, name))]
     if options.find_capacity:
-        options.profile = options.profile or "capacity"
-        return _start(options, console, more, lambda command: find_limit(command, options, console))
-    if options.rate is not None:
-        more += ["--rate", str(options.rate)]
+        more.append("--find-capacity")
     if options.out:
         more += ["--out", str(options.out.resolve())]
     return _start(options, console, more)
@@ -91,8 +89,7 @@ def _populate(options: Namespace, console: Console) -> int:
     return _start(options, console, ["--populate-only"])
 
 
-def _start(options: Namespace, console: Console, more: list[str], work: Callable[[list[str]], int] | None = None) -> int:
-    options.profile = options.profile or "smoke"
+def _start(options: Namespace, console: Console, more: list[str]) -> int:
     Profile.read(options.profile)  # a mistake in it is told before anything starts
     with ExitStack() as standing:
         if options.deployment == "embedded":
@@ -106,4 +103,18 @@ def _start(options: Namespace, console: Console, more: list[str], work: Callable
         for name in ("people", "seed"):
             if getattr(options, name) is not None:
                 command += [f"--{name}", str(getattr(options, name))]
-        return (work or run_load)(command)
+        return _wait(subprocess.Popen(command))
+
+
+def _wait(process: subprocess.Popen[bytes]) -> int:
+    """Wait for the load process; an interruption is handed to it once, and then it has the time to tell what it measured."""
+    try:
+        return process.wait()
+    except KeyboardInterrupt:
+        process.send_signal(signal.SIGINT)
+        try:
+            return process.wait(_PATIENCE)
+        except (KeyboardInterrupt, subprocess.TimeoutExpired):
+            process.kill()
+            process.wait()
+            raise KeyboardInterrupt from None

@@ -201,15 +201,17 @@ class Intruder:
                 answer.get("self_signing_keys", {}).pop(self.victim, None)
 
     def lie_about_one_time_keys(self, how: str, answer: Json) -> None:
-        """Change an answer to `/keys/claim`."""
-        for keys in answer.get("one_time_keys", {}).get(self.victim, {}).values():
-            for name, key in keys.items():
-                if how == "one-time key swapped":
-                    key["key"] = self.key
-                elif how == "one-time key unsigned":
-                    keys[name] = {"key": self.key}
-                elif how == "one-time key of the intruder's":
-                    keys[name] = self._signed({"key": self.key}, self.device_id)
+        """Change an answer to `/keys/claim`; the intruder's own keys are there to be claimed, as any device's."""
+        own = {"signed_curve25519:AAAAAQ": self._signed({"key": self.key}, "INTRUDER")}
+        answer.setdefault("one_time_keys", {}).setdefault(self.victim, {})["INTRUDER"] = own
+        keys = answer["one_time_keys"][self.victim].get(self.device_id, {})
+        for name, key in list(keys.items()):
+            if how == "one-time key swapped":
+                key["key"] = self.key
+            elif how == "one-time key unsigned":
+                keys[name] = {"key": self.key}
+            elif how == "one-time key of the intruder's":
+                keys[name] = self._signed({"key": self.key}, self.device_id)
 
 
 _ABOUT_IDENTITIES = (
@@ -239,4 +241,5 @@ KNOWN_IDENTITIES = [(each,) for each in _ABOUT_IDENTITIES] + [
     ("identity replaced", "device added, signed by another identity"),
     ("signing key replaced", "device added, signed by another identity"),
     ("identity dropped", "device added"),
+    ("device replaced", "one-time key of the intruder's"),
 ]

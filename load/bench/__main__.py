@@ -10,6 +10,7 @@ import json
 import os
 import re
 import resource
+import signal
 import statistics
 import subprocess
 import sys
@@ -98,6 +99,9 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=4.0)
     parser.add_argument("--people", type=int, default=5000)
+    parser.add_argument(
+        "--only", action="append", choices=("sending", "receiving", "schedule", "idle"), help="some parts alone"
+    )
     parser.add_argument("--out", type=Path, default=Path("reports/bench.json"))
     options = parser.parse_args()
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -108,17 +112,20 @@ def main() -> int:
 
     with tempfile.TemporaryDirectory() as folder, holder() as holding, nginx(Path(folder), holding) as port:
         url = f"http://127.0.0.1:{port}"
-        sending = _rounds(url, options.rounds, options.seconds, Path(folder), say)
-        say("receiving")
-        receiving = [_sender("receive", url, 1.0) for _ in range(3)]
-        say("schedule")
-        slips = [_sender("slip", url, 8.0) for _ in range(3)]
-        say(f"{options.people} idle agents")
-        idling = _sender_idle(f"http://127.0.0.1:{holding}", options.people)
-    _tell(sending, receiving, slips, idling)
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    content: dict[str, Any] = {"sending": sending, "receiving": receiving, "schedule": slips, "idle": idling}
-    options.out.write_text(json.dumps(content, indent=1))
+        parts: dict[str, Callable[[], Any]] = {
+            "sending": lambda: _rounds(url, options.rounds, options.seconds, Path(folder), say),
+            "receiving": lambda: [_sender("receive", url, 1.0) for _ in range(3)],
+            "schedule": lambda: [_sender("slip", url, 8.0) for _ in range(3)],
+            "idle": lambda: _sender_idle(f"http://127.0.0.1:{holding}", options.people),
+        }
+        options.out.parent.mkdir(parents=True, exist_ok=True)
+        found: dict[str, Any] = {}
+        for name in options.only or parts:
+            say(name)
+            found[name] = parts[name]()
+            _TELL[name](found[name])
+            # After each part: whoever breaks it off has what was measured.
+            options.out.write_text(json.dumps(found, indent=1))
     return 0
 
 
@@ -140,8 +147,8 @@ os._exit(0)
 """
 
 
-def _tell(sending: dict[str, list[Told]], receiving: list[Told], slips: list[Told], idling: Told) -> None:
-    print(f"\n{'sending to an empty nginx':42} {'µs of processor':>15} {'a second':>9}   times FastHttpUser (least to largest)")
+def _tell_sending(sending: dict[str, list[Told]]) -> None:
+    print(f"{'sending to an empty nginx':42} {'µs of processor':>15} {'a second':>9}   times FastHttpUser (least to largest)")
     for who in ("wrk", "fast", "unmeasured", "crowd", "nio"):
         if who in sending:
             told = sending[who]
@@ -151,16 +158,35 @@ def _tell(sending: dict[str, list[Told]], receiving: list[Told], slips: list[Tol
     ratio, least, largest = _paired(sending["nio"], sending["crowd"])
     print(f"the crowd's encrypted sends, times nio's: {ratio:.1f} ({least:.1f} to {largest:.1f})")
     ratio, least, largest = _paired(sending["crowd"], sending["unmeasured"])
-    print(f"measuring costs {(ratio - 1) * 100:.0f} % ({(least - 1) * 100:.0f} to {(largest - 1) * 100:.0f} %)")
-    opened, each = _median(receiving, "rate"), _median(receiving, "processor_us")
-    print(f"receiving and decrypting: {opened:.0f} events a second and core, {each:.0f} µs each")
-    slip, dropped = _median(slips, "slip_p99_ms"), _median(slips, "dropped")
-    print(f"schedule slip at 500 arrivals a second: p99 {slip:.1f} ms, dropped {dropped:.2%}")
-    memory, share = idling["memory_mib"], idling["processor"]
-    print(f"{idling['people']:.0f} idle agents: {memory:.0f} MiB, {share:.1%} of a core, {idling['connected']:.0f} connections")
+    print(f"measuring costs {(ratio - 1) * 100:.0f} % ({(least - 1) * 100:.0f} to {(largest - 1) * 100:.0f} %)", flush=True)
+
+
+def _tell_receiving(told: list[Told]) -> None:
+    opened, each = _median(told, "rate"), _median(told, "processor_us")
+    print(f"receiving and decrypting: {opened:.0f} events a second and core, {each:.0f} µs each", flush=True)
+
+
+def _tell_schedule(told: list[Told]) -> None:
+    slip, dropped = _median(told, "slip_p99_ms"), _median(told, "dropped")
+    print(f"schedule slip at 500 arrivals a second: p99 {slip:.1f} ms, dropped {dropped:.2%}", flush=True)
+
+
+def _tell_idle(told: Told) -> None:
+    memory, share, connected = told["memory_mib"], told["processor"], told["connected"]
+    print(f"{told['people']:.0f} idle agents: {memory:.0f} MiB, {share:.1%} of a core, {connected:.0f} connections", flush=True)
+
+
+_TELL: dict[str, Callable[[Any], None]] = {
+    "sending": _tell_sending,
+    "receiving": _tell_receiving,
+    "schedule": _tell_schedule,
+    "idle": _tell_idle,
+}
 
 
 if __name__ == "__main__":
+    # Whoever ends it ends its peers with it.
+    signal.signal(signal.SIGTERM, lambda *_signal: sys.exit(4))
     try:
         sys.exit(main())
     except FixtureError as error:

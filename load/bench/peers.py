@@ -22,7 +22,7 @@ daemon off;
 worker_processes 1;
 worker_rlimit_nofile 20000;
 pid {folder}/nginx.pid;
-error_log stderr error;
+error_log stderr crit;
 events {{ worker_connections 9000; }}
 http {{
   access_log off;

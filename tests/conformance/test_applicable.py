@@ -33,6 +33,8 @@ def test_needs_are_told_for_every_rule_with_a_check_and_by_known_names() -> None
     assert set(needs) == {rule for rules in rules_by_test().values() for rule in rules}
     assert all(each <= set(PARTS) for each in needs.values())
     assert {rule.id for rule in load()} >= set(needs)
+    unmarked = [rule for rule, parts in needs.items() if "infected" in parts and "hostile" not in parts]
+    assert not unmarked, f'checks that send infected files bear @pytest.mark.needs("hostile"): {unmarked}'
 
 
 @pytest.mark.parametrize(

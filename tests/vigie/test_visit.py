@@ -23,7 +23,8 @@ Vigie = Callable[..., "subprocess.CompletedProcess[str]"]
 @pytest.fixture(autouse=True)
 def _nothing_left(vigie: Vigie, deployment: Deployment, tmp_path: Path) -> Iterator[None]:
     yield
-    vigie("sweep", str(foreign(deployment, tmp_path / "after.toml")))
+    if journals(deployment):
+        vigie("sweep", str(foreign(deployment, tmp_path / "after.toml")))
 
 
 def statuses(folder: Path) -> dict[str, tuple[str, str]]:
