@@ -23,11 +23,17 @@ from conformance.outcome import untestable
 from conformance.transport import AsyncTransport
 from fixtures.deployment import Deployment
 from fixtures.powers import Powerless, Powers, powers_over
+from scenarios.wire import Request
 
 __all__ = ["BREAKING", "Fragile", "breakable", "folder_of", "fragile"]
 
 BREAKING = pytest.mark.xdist_group("breaking")
 """Marks checks that break parts: one worker runs them all, one after the other."""
+
+
+_SETTLES_WITHIN = 60.0
+# More than a homeserver's pool has, so that each of its connections is used.
+_CONNECTIONS = 20
 
 
 @dataclass
@@ -123,11 +129,36 @@ async def fragile(request: pytest.FixtureRequest, breakable: Deployment) -> Asyn
         powers.restore()
         recorder.watch(breakable)
         transport = AsyncTransport(breakable.ca, (recorder.exchange,), breakable.origins())
+        await _settle(breakable)
         try:
             yield Fragile(Cast(breakable, transport, suite.population(request.node), recorder), powers)
         finally:
             await transport.close()
             powers.restore()
+
+
+async def _settle(deployment: Deployment) -> None:
+    """Wait until every homeserver asks its database without trouble.
+
+    After the database went away, Synapse notices of each connection in its pool only when it uses it, and answers that
+    request with 500: those are of the check before, and this one is about something else.
+    """
+    transport = AsyncTransport(deployment.ca)
+    until = transport.now() + _SETTLES_WITHIN
+    try:
+        for home in deployment.homeservers:
+            if home.admin_url is None or home.admin_token is None:
+                continue
+            url = f"{home.admin_url}/_synapse/admin/v2/users?limit=1&name=vigie"
+            headers = {"Authorization": f"Bearer {home.admin_token.get_secret_value()}"}
+            while True:
+                asked = [transport.send(Request("GET", url, headers, who="administrator")) for _ in range(_CONNECTIONS)]
+                if all(answer.status == 200 for answer in await asyncio.gather(*asked)):
+                    break
+                if transport.now() > until:
+                    raise RuntimeError(f"{home.name} does not reach its database {_SETTLES_WITHIN:g} s after it was put right")
+    finally:
+        await transport.close()
 
 
 def folder_of(deployment: Deployment) -> Path | None:

@@ -175,7 +175,7 @@ async def clear(
     The journal is gone when nothing is left.
     """
     made.close()
-    transport = AsyncTransport(deployment.ca)
+    transport = AsyncTransport(deployment.ca, (), deployment.origins())
     transport.guard, transport.pace = None, Pace(deployment.limits.requests_per_second)
     clearing = Clearing(deployment, made, transport, progress)
     try:

@@ -75,6 +75,14 @@ class Deploying:
                 self.deployment = found
         return self.deployment
 
+    def homeservers(self) -> int:
+        """Count the homeservers of agents of the deployment that was named; 0 where it is the run's own, or unreadable."""
+        if self._asked in ("embedded", "containers"):
+            return 0
+        with contextlib.suppress(DeploymentError):
+            return len(Deployment.read(Path(self._asked)).agents)
+        return 0
+
     def _plan(self, *, durable: bool = False) -> Plan:
         database = "sqlite" if self._database == "sqlite" else "postgresql"
         return Plan(database=database, durable=durable, overlays=read_overlays(self._overlays))  # type: ignore[arg-type]

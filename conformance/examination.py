@@ -78,6 +78,8 @@ class Patient:
         stored = self.deployment.storage is not None
         said = "can be searched" if stored else "no [storage]: what the servers hold cannot be searched from here"
         yield self._finding("storage", stored, said, "storage")
+        yield from self._claims()
+        yield self._hold()
         yield from self._abilities()
         self._http.close()
 
@@ -184,6 +186,21 @@ class Patient:
             return self._finding(part, False, str(error), "mail")
         self._mail_works = True
         return Finding(part, True, f"{mail.kind} at {mail.url}")
+
+    def _claims(self) -> Iterator[Finding]:
+        """What a homeserver is only held to where the file claims it."""
+        slowed = {each for homeserver in self.deployment.homeservers for each in homeserver.throttles}
+        both = slowed == {"directory", "rooms"}
+        said = f"claimed for {' and '.join(sorted(slowed)) or 'nothing'} (throttles of a homeserver)"
+        yield self._finding("slowing down of bulk reading", both, said, "throttles")
+        soon = any(homeserver.link_lifetime_s for homeserver in self.deployment.homeservers)
+        said = "told" if soon else "no link_lifetime_s of a homeserver: nobody waits for a link to run out"
+        yield self._finding("lifetime of links", soon, said, "link lifetime")
+
+    def _hold(self) -> Finding:
+        held = self.deployment.storage is not None and self.deployment.storage.processes is not None
+        said = "in the harness's hands" if held else "the parts are not processes or containers of this machine"
+        return self._finding("hold of the parts", held, said, "hold")
 
     def _abilities(self) -> Iterator[Finding]:
         for ability in ABILITIES:

@@ -134,7 +134,7 @@ class Guard:
         if _TOKEN.search(path) and isinstance(told.get("sid"), str):
             self._addresses[told["sid"]] = str(asked.get("email", ""))
         elif isinstance(told.get("access_token"), str) and isinstance(told.get("user_id"), str):
-            self._came(path, server, told, asked)
+            self._came(path, told, asked)
         elif match := _ADMIN_USER.search(path):
             if "/deactivate/" in path or asked.get("deactivated") is True:
                 self.made.note("gone", key=match[1])
@@ -155,11 +155,12 @@ class Guard:
         if user_id:
             self._account(user_id, server, password=password)
 
-    def _came(self, path: str, server: str, told: dict[str, Any], asked: dict[str, Any]) -> None:
+    def _came(self, path: str, told: dict[str, Any], asked: dict[str, Any]) -> None:
         user_id, token = told["user_id"], told["access_token"]
         address = self._address(asked)
         self._people[token] = user_id
         # Logging in to an account that the run did not make would make it the run's to take away.
+        server = str(user_id).partition(":")[2]
         if path.endswith("/register") or user_id in self.made.things().accounts:
             known = {"token": token, "password": _text(asked, "password"), "address": address}
             self._account(user_id, server, user_id=user_id, **known, sure=True)

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+from conformance.applicable import HOMES, is_elsewhere
 from conformance.markers import rules_by_test
 from conformance.reading import only_reads
 from scenarios.wire import Request
@@ -19,6 +20,7 @@ __all__ = ["PARTS", "needs_by_rule"]
 PARTS = (
     *("accounts", "load", "hostile", "faults"),
     *("second agents", "externals", "administrator", "identity", "mail", "scanner", "infected", "storage"),
+    *("hold", "throttles", "link lifetime"),
 )
 """What a check can need: abilities that `allow` names, and parts of the deployment."""
 
@@ -34,12 +36,17 @@ _BY_ATTRIBUTE = {
     "infected": "infected",
     "storage": "storage",
     "administrator": "administrator",
+    "throttles": "throttles",
+    "link_lifetime_s": "link lifetime",
     "identity": "identity",
     "agent": "accounts",
     "agents": "accounts",
     "device": "accounts",
     "devices": "accounts",
 }
+_BY_FIXTURE = {"fragile": ("accounts", "faults", "hold"), "adversary": ("accounts", "hostile")}
+# Functions that take hold of a part of the deployment on this machine.
+_BY_NAME = {"powers_over": "hold", "learnt": "hold"}
 _WHO_LIVES_THERE = {"agent", "agents", "newcomer", "home"}
 _WRITING = {"post": "POST", "put": "PUT", "delete": "DELETE"}
 _SCANNING = {"scan", "download", "scan_encrypted", "download_encrypted", "for_scanner"}
@@ -121,21 +128,33 @@ def _direct(node: ast.AsyncFunctionDef | ast.FunctionDef) -> Iterator[str]:
     for decorator in node.decorator_list:
         yield from _declared(decorator)
         if isinstance(decorator, ast.Call) and ast.unparse(decorator.func) == "pytest.mark.parametrize":
-            numbers = [each.value for each in ast.walk(decorator) if isinstance(each, ast.Constant)]
-            names = ast.literal_eval(decorator.args[0])
-            if any(isinstance(each, int) and each >= 1 for each in numbers):
-                abroad |= {names} if isinstance(names, str) else set(names)
+            abroad |= _elsewhere(decorator)
+    for argument in node.args.args:
+        yield from _BY_FIXTURE.get(argument.arg, ())
     for each in ast.walk(node):
         if isinstance(each, ast.Attribute):
             if each.attr in _BY_ATTRIBUTE and _is_the_deployments(each):
                 yield _BY_ATTRIBUTE[each.attr]
             if each.attr in _SCANNING and ast.unparse(each.value) == "files":
                 yield "scanner"
+        elif isinstance(each, ast.Name) and each.id in _BY_NAME:
+            yield _BY_NAME[each.id]
         elif isinstance(each, ast.Call) and isinstance(each.func, ast.Attribute):
             if each.func.attr in _WHO_LIVES_THERE and any(_is_second(argument, abroad) for argument in each.args):
                 yield "second agents"
             if _writes(each, each.func.attr):
                 yield "accounts"
+
+
+def _elsewhere(decorator: ast.Call) -> set[str]:
+    """Give the parameters that are a second homeserver in every variant: variants for one that is not there are left out."""
+    try:
+        names, rows = ast.literal_eval(decorator.args[0]), ast.literal_eval(decorator.args[1])
+    except ValueError:
+        return set()
+    titles = [names] if isinstance(names, str) else list(names)
+    chosen = [dict(zip(titles, row if isinstance(row, tuple) else (row,), strict=False)) for row in rows]
+    return set(titles) & HOMES if all(is_elsewhere(row, 1) for row in chosen) else set()
 
 
 def _is_the_deployments(node: ast.Attribute) -> bool:

@@ -22,6 +22,7 @@ import pytest_asyncio
 
 from conformance import profiles
 from conformance.adversaries.driving import Adversary, Size, seed_of
+from conformance.applicable import variants
 from conformance.breaking import breakable, folder_of, fragile
 from conformance.cast import Cast
 from conformance.catalogue import UnknownRule, load
@@ -89,6 +90,14 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(f"--profile: {error}") from None
     workerinput = getattr(config, "workerinput", None)
     config.pluginmanager.register(Suite(config, levels, workerinput), "vigie-suite")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Keep checks that break parts on one worker."""
+    from conformance.scheduling import Scheduling  # noqa: PLC0415 -- pytest-xdist may be left out (`-p no:xdist`)
+
+    return Scheduling(config, log) if config.getoption("dist") == "loadgroup" else None
 
 
 class Suite:
@@ -159,7 +168,6 @@ class Suite:
         """End the visit; whatever stays there keeps the run from being green."""
         visit, self.visit = self.visit, None
         if visit is not None and self.workerinput is None and (stays := visit.end(self.tell)):
-            self.tell(stays)
             self.run.incident(stays)
 
     # Choosing
@@ -177,9 +185,18 @@ class Suite:
             except UnknownRule as error:
                 raise pytest.UsageError(f"{item.nodeid}: {error}") from None
             (kept if not rules or any(rule in wanted for rule in rules) else left).append(item)
+        elsewhere = self._elsewhere(kept)
+        kept, left = [item for item in kept if item not in elsewhere], [*left, *elsewhere]
         if left:
             config.hook.pytest_deselected(items=left)
             items[:] = kept
+
+    def _elsewhere(self, items: list[pytest.Item]) -> list[pytest.Item]:
+        """Give the variants for homeservers that the deployment named has not."""
+        homeservers = self.deploying.homeservers()
+        parameters = [(item, f"{item.path}::{_name(item)}", getattr(item, "callspec", None)) for item in items]
+        known = [(item, name, spec.params) for item, name, spec in parameters if spec is not None]
+        return variants(known, homeservers) if homeservers else []
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Note what was chosen by name; where workers collect, the controller learns it from them."""
@@ -341,6 +358,10 @@ def _proof(config: pytest.Config) -> Path | None:
     return Path(named) if named else latest if latest.exists() else None
 
 
+def _name(item: pytest.Item) -> str:
+    return item.name.split("[")[0]
+
+
 def rules_of(item: pytest.Item) -> list[str]:
     """Give the rules that a test observes."""
     return [str(rule) for marker in item.iter_markers("rule") for rule in marker.args]
@@ -363,7 +384,7 @@ def deployment(pytestconfig: pytest.Config) -> Deployment:
 def _allowed(request: pytest.FixtureRequest) -> None:
     """Hold a check to what it declares; what the deployment does not allow leaves it untestable."""
     declared = [str(each) for marker in request.node.iter_markers("needs") for each in marker.args]
-    declared += ["hostile"] if request.node.get_closest_marker("unpaced") else []
+    declared += ["hostile"] if request.node.get_closest_marker("unpaced") or "adversary" in request.fixturenames else []
     if declared and (missing := lacking(request.getfixturevalue("deployment"), declared)):
         raise untestable(allowing(missing))
     if AsyncTransport.guard is not None:

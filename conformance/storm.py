@@ -18,6 +18,8 @@ from scenarios.wire import NotInTime, UnexpectedAnswer, WireError, until
 __all__ = ["Letter", "Speaker", "kept", "read_by", "speakers", "storm"]
 
 _PATIENCE = 90.0
+_SILENCE = 30.0
+"""How long, in seconds, a homeserver that hears of nothing more is waited for."""
 
 
 @dataclass
@@ -143,34 +145,51 @@ async def _whole_timeline(session: Session, room_id: str) -> list[dict[str, Any]
     return found[::-1]
 
 
-async def kept(cast: Cast, speaking: Sequence[Speaker], deadline: float = 90.0) -> None:
+async def kept(cast: Cast, speaking: Sequence[Speaker], *, everywhere: bool = True) -> None:
     """Hold that every homeserver shows each acknowledged message once, and each speaker's in the order of the acknowledgements.
 
-    Read anew by backfill in a fresh session on each homeserver; those that have yet to hear of some are given time.
+    Read anew by backfill in a fresh session on each homeserver. The one that acknowledged a message has it at once; the
+    others, which have yet to hear of it, are given time as long as more comes; not `everywhere`, they are not asked.
     """
     room_id = speaking[0].room_id
     assert all(each.acknowledged for each in speaking), "nothing of somebody was acknowledged"
-    witnesses = {each.home.name: each.device.user_id for each in speaking}
-    for name, user_id in witnesses.items():
-        person = next(each for each in cast.recorder.people if each.user_id == user_id)
-        await _kept_at(name, await cast.log_in(person, "relecture"), room_id, speaking, deadline)
-
-
-async def _kept_at(name: str, session: Session, room_id: str, speaking: Sequence[Speaker], deadline: float) -> None:
-    sent, missing = [letter for each in speaking for letter in each.acknowledged], list[str]()
-
-    async def whole() -> list[dict[str, Any]] | None:
+    sessions: dict[str, Session] = {}
+    for each in speaking:
+        name = each.home.name
+        if name not in sessions:
+            person = next(person for person in cast.recorder.people if person.user_id == each.device.user_id)
+            sessions[name] = await cast.log_in(person, "relecture")
+    for name, session in sessions.items():
+        own = [letter for each in speaking if each.home.name == name for letter in each.acknowledged]
         timeline = await _whole_timeline(session, room_id)
-        there = {event["event_id"] for event in timeline}
-        missing[:] = [letter.event_id for letter in sent if letter.event_id not in there]
-        return None if missing else timeline
+        missing = _missing(timeline, own)
+        assert not missing, (
+            f"{name} forgot: {len(missing)} of {len(own)} messages that it acknowledged, among them {missing[0]}"
+        )
+        _judge(name, timeline, [each for each in speaking if each.home.name == name])
+    for name, session in sessions.items() if everywhere else ():
+        _judge(name, await _heard(name, session, room_id, speaking), speaking)
 
-    try:
-        timeline = await until(session.transport, whole, deadline=deadline, missing="the rest", pause=0.25)
-    except NotInTime:
-        told = f"{len(missing)} of {len(sent)} acknowledged messages are not there"
-        raise AssertionError(f"{name} forgot: {told} after {deadline:g} s, among them {missing[0]}") from None
-    _judge(name, timeline, speaking)
+
+def _missing(timeline: Sequence[dict[str, Any]], letters: Sequence[Letter]) -> list[str]:
+    there = {event["event_id"] for event in timeline}
+    return [letter.event_id for letter in letters if letter.event_id not in there]
+
+
+async def _heard(name: str, session: Session, room_id: str, speaking: Sequence[Speaker]) -> list[dict[str, Any]]:
+    """Give a homeserver's timeline once it has everything; raises `AssertionError` when nothing more comes."""
+    transport, letters = session.transport, [letter for each in speaking for letter in each.acknowledged]
+    least, since = len(letters) + 1, transport.now()
+    while True:
+        timeline = await _whole_timeline(session, room_id)
+        missing = _missing(timeline, letters)
+        if not missing:
+            return timeline
+        if len(missing) < least:
+            least, since = len(missing), transport.now()
+        told = f"{least} of {len(letters)} acknowledged messages are not there, and for {_SILENCE:g} s none came"
+        assert transport.now() - since < _SILENCE, f"{name} forgot: {told}; among them {missing[0]}"
+        await transport.sleep(0.25)
 
 
 def _judge(name: str, timeline: Sequence[dict[str, Any]], speaking: Sequence[Speaker]) -> None:
@@ -188,10 +207,19 @@ def _judge(name: str, timeline: Sequence[dict[str, Any]], speaking: Sequence[Spe
         assert not late, f"{name} reordered: message {late[0] + 1} of {each.device.session.who} stands before the one before it"
 
 
-async def read_by(readers: Sequence[Device], speaking: Sequence[Speaker], deadline: float = 90.0) -> None:
-    """Hold that each device reads, by its sync, every acknowledged message of the others, decrypted, and each text once."""
+async def read_by(
+    readers: Sequence[Device], speaking: Sequence[Speaker], *, everywhere: bool = True, deadline: float = 90.0
+) -> None:
+    """Hold that each device reads, by its sync, every acknowledged message of the others, decrypted, and each text once.
+
+    Not `everywhere`, those of its own homeserver.
+    """
     for reader in readers:
         others = [each for each in speaking if each.device is not reader]
+        if not everywhere:
+            others = [each for each in others if each.home.server_name == reader.session.server_name]
+        if not others:
+            continue
         room_id = others[0].room_id
         for each in others:
             if each.acknowledged:

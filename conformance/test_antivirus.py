@@ -148,6 +148,7 @@ async def test_every_member_gets_the_same_answer(cast: Cast, home: int) -> None:
 
 
 @pytest.mark.rule("AV-7")
+@pytest.mark.needs("hostile")
 @pytest.mark.parametrize("encrypted", [False, True])
 async def test_verdict_does_not_outlive_an_update_of_the_signatures(cast: Cast, encrypted: bool) -> None:
     """A file that was delivered to everybody is refused to everybody, at the same address, once the signatures know it."""

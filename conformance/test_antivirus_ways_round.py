@@ -34,6 +34,7 @@ def _came(answer: Response, content: bytes) -> str:
 
 
 @pytest.mark.rule("AV-4")
+@pytest.mark.needs("hostile")
 @pytest.mark.parametrize("home", [0, 1])
 @pytest.mark.parametrize("kind", ["as specified", "disguised"])
 async def test_no_address_delivers_what_the_scanner_refuses(cast: Cast, home: int, kind: str) -> None:
@@ -57,6 +58,7 @@ async def test_no_address_delivers_what_the_scanner_refuses(cast: Cast, home: in
 
 
 @pytest.mark.rule("AV-4")
+@pytest.mark.needs("hostile")
 async def test_scanner_serves_nobody_without_an_account(cast: Cast) -> None:
     """Without a token the scanner gives neither an infected file nor a clean one, also right after a member's request."""
     sender, reader = await cast.agents(0, 1)
@@ -80,6 +82,7 @@ async def test_scanner_serves_nobody_without_an_account(cast: Cast) -> None:
 
 
 @pytest.mark.rule("AV-4")
+@pytest.mark.needs("hostile")
 async def test_picture_of_a_person_or_room_is_no_way_round(cast: Cast) -> None:
     """An infected picture of a person or a room reaches nobody, in full or small; a clean one does."""
     host, member = await cast.devices(await cast.agents(0, 1))
@@ -105,6 +108,7 @@ async def test_picture_of_a_person_or_room_is_no_way_round(cast: Cast) -> None:
 
 
 @pytest.mark.rule("AV-4")
+@pytest.mark.needs("hostile")
 async def test_preview_of_a_link_fetches_no_file(cast: Cast) -> None:
     """A preview of a link to an infected file is refused, old way and new; the scanner gives a clean file to the same agent."""
     sender, reader = await cast.agents(0, 1)

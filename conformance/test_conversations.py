@@ -65,7 +65,8 @@ async def test_private_room_is_listed_nowhere(cast: Cast, home: int) -> None:
     private = await conversations.open_private(host.session, name)
     public = await conversations.open_public(host.session, name)
     for searcher, server in ((near, ""), (far, host.home.server_name)):
-        listed = [room["room_id"] for room in await conversations.find_public_rooms(searcher.session, name, server)]
+        found = await conversations.wait_for_listed(searcher.session, name, public, server)
+        listed = [room["room_id"] for room in found]
         assert listed == [public], f"the list shows {listed}, the private room is {private}"
     answer = await host.session.put(path("directory", "list", "room", private), {"visibility": "public"})
     refused(answer, "listing a private room", status=(400, 403))
@@ -83,7 +84,7 @@ async def test_public_room_is_found_and_joined(cast: Cast, home: int) -> None:
     speaker = await cast.device(host)
     text = await speaker.say(room_id, "bienvenue à tous")
     for searcher, server in ((near, ""), (far, host.home.server_name)):
-        listed = await conversations.find_public_rooms(searcher.session, name, server)
+        listed = await conversations.wait_for_listed(searcher.session, name, room_id, server)
         assert [room["room_id"] for room in listed] == [room_id], f"the list shows {listed}"
         accepted(await conversations.ask_to_join(searcher.session, room_id, host.home.server_name), "an agent's join")
         device = await cast.device(searcher)

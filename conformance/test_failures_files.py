@@ -20,7 +20,7 @@ from scenarios import files
 from scenarios.people import Person
 from scenarios.wire import Response, TimedOut, until
 
-pytestmark = BREAKING
+pytestmark = [BREAKING, pytest.mark.needs("hostile")]
 
 _BOUND = 60.0
 """How long, in seconds, a client may be left without an answer."""

@@ -38,6 +38,7 @@ def _outage(fragile: Fragile, kind: str) -> contextlib.AbstractAsyncContextManag
         case "cut":
             return fragile.cut_off(cast.abroad.name)
         case _:
+            fragile.needs("postgres")
             return fragile.read_only()
 
 

@@ -12,7 +12,7 @@ from scenarios.devices import Device
 
 pytestmark = BREAKING
 
-_LETTERS = 10
+_LETTERS = 12
 
 
 async def _under_load(fragile: Fragile, *services: str) -> tuple[list[Speaker], Device]:
@@ -60,5 +60,7 @@ async def test_acknowledged_messages_survive_a_killed_database(fragile: Fragile,
         raise untestable("a database that keeps what it acknowledged (fsync is off)")
     killed = ["postgres"] if alone else ["postgres", fragile.cast.home(0).name]
     speaking, offline = await _under_load(fragile, *killed)
-    await kept(fragile.cast, speaking)
-    await read_by([*(each.device for each in speaking), offline], speaking)
+    # A homeserver whose database was killed under it may hear nothing new from the others for two minutes: Synapse's lock on
+    # the room's incoming events is still held then. What it acknowledged itself is there at once.
+    await kept(fragile.cast, speaking, everywhere=False)
+    await read_by([*(each.device for each in speaking), offline], speaking, everywhere=False)

@@ -83,7 +83,8 @@ async def test_guest_sees_no_list_of_public_rooms(cast: Cast, home: int) -> None
     name = cast.word("forum")
     room_id = await conversations.open_public(host.session, name)
     server = host.home.server_name
-    listed = [room["room_id"] for room in await conversations.find_public_rooms(colleague.session, name, server)]
+    found = await conversations.wait_for_listed(colleague.session, name, room_id, server)
+    listed = [room["room_id"] for room in found]
     assert listed == [room_id], f"an agent's search of the list finds {listed}"
 
     for where in ("", server):

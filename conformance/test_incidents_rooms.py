@@ -25,9 +25,9 @@ async def test_members_are_not_told_to_who_knows_the_room(cast: Cast, home: int,
     event_id = await host.say(room_id, "entre nous")
     await member.wait_to_read(room_id, event_id)
     near, far = await cast.agents(home, 1 - home)
-    now = ok(await member.session.get("/sync", {"timeout": 0}))["next_batch"]
 
-    for stranger in (near, far):
+    for stranger, insider in ((near, host), (far, member)):
+        now = ok(await insider.session.get("/sync", {"timeout": 0}))["next_batch"]
         own = ok(await stranger.session.get("/sync", {"timeout": 0}))["next_batch"]
         asks: list[dict[str, str]] = [
             {},

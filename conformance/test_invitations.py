@@ -120,10 +120,13 @@ async def test_who_left_invites_no_more(cast: Cast) -> None:
     """Somebody invited while they were a member; once they have left, the same act is refused."""
     host, member = await cast.agents(0, 1)
     first, second = await cast.agents(0, 1)
-    room_id = await gathered(*await cast.devices([host, member]))
+    devices = await cast.devices([host, member])
+    room_id = await gathered(*devices)
     levels = ok(await conversations.read_state(host.session, room_id, "m.room.power_levels"))
     raised = {**levels, "users": {**levels["users"], member.user_id: 50}}
     ok(await conversations.set_state(host.session, room_id, "m.room.power_levels", raised))
+    key = ("m.room.power_levels", "")
+    await devices[1].wait_for("their new level", lambda seen: member.user_id in seen.room(room_id).state[key]["users"])
     accepted(await conversations.invite(member.session, room_id, first.user_id), "a member's invitation")
     ok(await conversations.leave(member.session, room_id))
     refused(await conversations.invite(member.session, room_id, second.user_id), "an invitation of who left", "M_FORBIDDEN")

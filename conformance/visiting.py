@@ -6,6 +6,7 @@ Deployments that Vigie started itself are not visited: they allow everything and
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,19 +64,25 @@ class Visit:
 
 def take_away(deployment: Deployment, made: Made, tell: Callable[[str], None]) -> str:
     """Take away what a journal names; gives in a line what could not be, or nothing."""
+
+    def say(line: str) -> None:
+        # Whoever listened may be gone, which Rich answers by leaving; what was made is taken away all the same.
+        with contextlib.suppress(OSError, SystemExit):
+            tell(line)
+
     things = made.things()
     if not things:
         made.end()
         return ""
-    tell(f"taking away {things.told()}")
+    say(f"taking away {things.told()}")
     hint = "`vigie sweep` with the deployment's file finishes it"
     try:
         stays = asyncio.run(clear(deployment, made))
     except KeyboardInterrupt:
-        tell(f"interrupted while taking away: {made.things().told()} are still there; {hint}")
+        say(f"interrupted while taking away: {made.things().told()} are still there; {hint}")
         raise
     if not stays:
-        tell(f"taken away: {things.told()}")
+        say(f"taken away: {things.told()}")
         return ""
     return f"{made.things().told()} are still there, among them {stays[0]}; {hint}"
 

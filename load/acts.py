@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Coroutine
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 from load.crypto import CrowdMachine
@@ -42,7 +43,7 @@ _WORDS = [
     "avant",
     "midi.",
 ]
-_BYTES = 20_000_000
+_TEXTS = tuple(" ".join(Random(number).choices(_WORDS, k=3 + number % 38)) for number in range(500))  # noqa: S311
 
 
 class Impossible(Exception):
@@ -64,8 +65,7 @@ async def send(occasion: Occasion, act: str = "send") -> None:
     """Write a message into one of one's rooms."""
     member, random = occasion.member, occasion.crowd.random
     room_id = random.choice(_rooms(member))
-    text = " ".join(random.choices(_WORDS, k=random.randint(3, 40)))
-    await _message(occasion, room_id, act, {"msgtype": "m.text", "body": text})
+    await _message(occasion, room_id, act, {"msgtype": "m.text", "body": random.choice(_TEXTS)})
 
 
 async def guest_send(occasion: Occasion) -> None:

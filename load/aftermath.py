@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import csv
-import secrets
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,27 +11,13 @@ from locust.html import get_html_report
 from locust.stats import PERCENTILES_TO_REPORT, StatsCSV
 
 from fixtures.deployment import Deployment
+from load.folder import link_latest
+from load.folder import run_folder as folder
 from load.store import Store
 from reports.load import LoadReport
 from reports.redaction import Redactor
 
 __all__ = ["folder", "link_latest", "redactor", "summarise", "write_locusts"]
-
-PROJECT = Path(__file__).parent.parent
-
-
-def folder(asked: Path | None) -> Path:
-    """Give the folder of a run, made."""
-    out = asked or PROJECT / "reports" / "runs" / f"{datetime.now(UTC):%Y%m%d-%H%M%S}-load-{secrets.token_hex(2)}"
-    out.mkdir(parents=True, exist_ok=True)
-    return out
-
-
-def link_latest(out: Path) -> None:
-    """Have `reports/latest` name the run."""
-    scratch = PROJECT / "reports" / f".latest-{secrets.token_hex(4)}"
-    scratch.symlink_to(out.resolve())
-    scratch.replace(PROJECT / "reports" / "latest")
 
 
 def redactor(deployment: Deployment, store: Store) -> Redactor:

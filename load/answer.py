@@ -28,7 +28,7 @@ class Headers(Mapping[str, str]):
 
     def _all(self) -> dict[str, str]:
         if self._parsed is None:
-            lines = self._raw.decode("latin-1").split("\r\n")[1:]
+            lines = self._raw.split(b"\r\n\r\n", 1)[0].decode("latin-1").split("\r\n")[1:]
             pairs = (line.partition(":") for line in lines if ":" in line)
             self._parsed = {name.strip().lower(): value.strip() for name, _colon, value in pairs}
         return self._parsed
@@ -84,11 +84,8 @@ class Answer(HTTPResponseParser):
         if self.get_code() >= 200:
             self.complete = True
 
-    def read(self, socket: Any, beyond: Any) -> None:
-        """Read until the answer is complete; `beyond()` is asked after each part and ends it by raising.
-
-        Raises `BrokenAnswer`, and whatever the socket raises.
-        """
+    def read(self, socket: Any) -> None:
+        """Read until the answer is complete. Raises `BrokenAnswer`, and whatever the socket raises."""
         feed, size = self.feed, 8192
         while True:
             data = socket.recv(size)
@@ -103,12 +100,11 @@ class Answer(HTTPResponseParser):
                 raise BrokenAnswer(f"what came is no HTTP answer: {error}") from None
             if self.complete:
                 return
-            beyond()
             size = _MANY
 
     def _ends_with_the_connection(self) -> bool:
         """Tell whether the end of the connection is the end of the body: no length and no chunks were announced."""
-        headers = Headers(self.head.split(b"\r\n\r\n", 1)[0]) if self.head_complete else {}
+        headers = Headers(self.head) if self.head_complete else {}
         self.complete = self.head_complete and "content-length" not in headers and "transfer-encoding" not in headers
         self.excess = True
         return self.complete
@@ -136,4 +132,4 @@ class Answer(HTTPResponseParser):
     @property
     def headers(self) -> Headers:
         """The headers."""
-        return Headers(self.head.split(b"\r\n\r\n", 1)[0])
+        return Headers(self.head)

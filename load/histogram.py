@@ -75,6 +75,11 @@ class Histogram:
                 below += count
             yield _highest_of(index) / 1e6
 
+    def below(self, bounds: Iterable[float]) -> list[int]:
+        """Count those of at most so many seconds, for each bound."""
+        counts = list(self.counts.items())
+        return [sum(number for index, number in counts if _highest_of(index) <= bound * 1e6) for bound in bounds]
+
     def mean(self) -> float | None:
         """Give the mean in seconds, from the middles of the buckets; None when empty."""
         total = self.total

@@ -18,6 +18,7 @@ from fixtures.errors import FixtureError
 from load.arrivals import schedule
 from load.crowd import Crowd
 from load.driver import drive
+from load.export import Exporter
 from load.measures import Measures
 from load.plan import Plan
 from load.probes import run_probe
@@ -52,6 +53,7 @@ class Performance:
     shards: int = 1
     stop: Event = field(default_factory=Event)
     web_port: int = 0
+    prometheus_port: int = 0
     environment: Any = None
     cut_short: str = ""
     crowd: Crowd | None = None
@@ -59,6 +61,20 @@ class Performance:
 
     def perform(self) -> Measures:
         """Do it all; gives the books, closed. Raises `FixtureError` when the people cannot come."""
+        environment = Environment(user_classes=[Agent])
+        around = self.stand(environment)
+        runner = environment.create_local_runner()
+        web = environment.create_web_ui("127.0.0.1", self.web_port) if self.web_port else None
+        try:
+            self.gather(runner)
+            return self.measured(around)
+        finally:
+            runner.quit()
+            if web is not None:
+                web.stop()  # type: ignore[no-untyped-call]
+
+    def stand(self, environment: Any) -> Surroundings:
+        """Make the crowd, and give it to Locust's users by their environment."""
         around = Surroundings(
             self.deployment,
             self.profile,
@@ -66,17 +82,9 @@ class Performance:
             Random(f"{self.profile.seed} {self.shard}"),  # noqa: S311 -- meant to be repeatable
         )
         self.crowd = Crowd(around, self.plan, self.store, shard=self.shard, shards=self.shards)
-        self.environment = Environment(user_classes=[Agent])
-        self.environment.crowd = self.crowd
-        runner = self.environment.create_local_runner()
-        web = self.environment.create_web_ui("127.0.0.1", self.web_port) if self.web_port else None
-        try:
-            self._gather(runner)
-            return self._measured(around)
-        finally:
-            runner.quit()
-            if web is not None:
-                web.stop()
+        self.environment = environment
+        environment.crowd = self.crowd
+        return around
 
     def noticed(self) -> dict[str, int]:
         """Give what was noticed and is no figure, with how often."""
@@ -86,7 +94,7 @@ class Performance:
         """Tell of the processes that made the load."""
         return [Worker(name=str(self.shard), host="localhost")]
 
-    def _gather(self, runner: Any) -> None:
+    def gather(self, runner: Any) -> None:
         """Let everybody come, and wait until they have synced once."""
         crowd = self.crowd
         assert crowd is not None
@@ -109,11 +117,15 @@ class Performance:
             )
         self.tell(f"{crowd.came_so_far} people are there after {time.monotonic() - began:.1f} s")
 
-    def _measured(self, around: Surroundings) -> Measures:
+    def measured(self, around: Surroundings) -> Measures:
+        """Hand out the schedule from second 0 to the end, wait for what is under way, and close the books."""
         crowd = self.crowd
         assert crowd is not None
         self.start = time.monotonic() + _A_MOMENT
         measures = crowd.begin(self.start)
+        exporter = Exporter(measures, self.prometheus_port) if self.prometheus_port else None
+        if exporter:
+            exporter.start()
         windows = self.profile.windows
         with self._watching(measures, around):
             dispatcher = gevent.spawn(crowd.dispatch, schedule(self.profile, self.shard, self.shards), self.start)
@@ -131,6 +143,8 @@ class Performance:
             )
         crowd.abandon()
         measures.finish()
+        if exporter:
+            exporter.stop()
         return measures
 
     def _until(self, moment: float, done: Callable[[], bool], *, heed_stop: bool = True) -> bool:

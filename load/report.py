@@ -21,7 +21,7 @@ from reports.redaction import Redactor
 from reports.verdict import Component, exit_code
 from reports.verdict import Deployment as DeploymentTold
 
-__all__ = ["Worker", "conclude", "tell"]
+__all__ = ["Worker", "conclude", "tell", "tell_capacity"]
 
 Worker = told.Worker
 _PERCENTILES = {"p50": 50.0, "p90": 90.0, "p99": 99.0, "p999": 99.9, "max": 100.0}
@@ -94,6 +94,21 @@ def tell(report: told.LoadReport, out: Path, redactor: Redactor | None = None) -
     told.write_load(report, out / "load.json", redactor)
     make_load(out)
     return exit_code(report.outcome)
+
+
+def tell_capacity(reports: Mapping[float, told.LoadReport], found: told.Capacity, out: Path, cut_short: str = "") -> int:
+    """Write the answer of a search into its folder, over the report of the highest rate that held; gives the exit code.
+
+    `reports` are the runs by rate. 0 is an interval whose both ends were confirmed, 3 is anything less.
+    """
+    # Where nothing held, the lowest rate that was tried says most.
+    shown = reports[found.low if found.low is not None else min(reports)]
+    changes: dict[str, Any] = {"capacity": found}
+    if cut_short:
+        changes |= {"cut_short": cut_short, "outcome": told.load_outcome(shown.objectives, shown.health, cut_short)}
+    told.write_load(shown.model_copy(update=changes), out / "load.json")
+    make_load(out)
+    return 0 if found.confirmed and not cut_short else 3
 
 
 def _objective(judged: Judged) -> told.Objective:

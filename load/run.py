@@ -12,6 +12,7 @@ monkey.patch_all()
 
 import argparse
 import ctypes
+import dataclasses
 import gc
 import logging
 import os
@@ -19,6 +20,7 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -31,11 +33,16 @@ from fixtures.errors import DeploymentError, FixtureError
 from fixtures.preflight import ensure_answers
 from load import aftermath
 from load.arrivals import peak_rate
+from load.capacity import Search, Trial, answer, find
 from load.making import ensure
 from load.performing import Performance
+from load.plan import Plan
 from load.probes import ensure_known
 from load.profile import Profile
-from load.report import conclude, tell
+from load.report import conclude, tell, tell_capacity
+from load.server_metrics import beside
+from load.store import Store
+from reports.load import LoadReport
 
 __all__ = ["main"]
 
@@ -53,6 +60,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--people", type=int)
     parser.add_argument("--measured", type=float)
     parser.add_argument("--web", type=int, default=0)
+    parser.add_argument("--prometheus", type=int, default=0)
+    parser.add_argument("--find-capacity", action="store_true")
+    parser.add_argument("--precision", type=float, default=0.15)
     parser.add_argument("--populate-only", action="store_true")
     return parser
 
@@ -102,36 +112,108 @@ def _run(options: argparse.Namespace, stop: Event) -> int:
         if options.populate_only:
             say(f"population: {len(plan.people)} people, {len(plan.rooms)} rooms in {store.path}")
             return 0
-        performance = Performance(deployment, profile, plan, store, tell=say, stop=stop, web_port=options.web)
-        return _perform(performance, options)
+        if options.find_capacity:
+            return _find_capacity(options, Run(deployment, profile, plan, store, stop))
+        return _once(options, Run(deployment, profile, plan, store, stop))
     finally:
         store.close()
 
 
-def _perform(performance: Performance, options: argparse.Namespace) -> int:
-    """Run, judge, and tell."""
-    deployment, store = performance.deployment, performance.store
+@dataclass
+class Run:
+    """What a run is made of; each is a run of its own over the same people."""
+
+    deployment: Deployment
+    profile: Profile
+    plan: Plan
+    store: Store
+    stop: Event
+
+    def perform(self, options: argparse.Namespace, out: Path) -> tuple[LoadReport, Performance]:
+        """Run, with the server watched beside it, and judge."""
+        performance = Performance(
+            self.deployment,
+            self.profile,
+            self.plan,
+            self.store,
+            tell=say,
+            stop=self.stop,
+            web_port=options.web,
+            prometheus_port=options.prometheus,
+        )
+        # What stands by now stands until the end: the collector need not look at it again and again.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(50_000, 20, 50)
+        started, began = datetime.now(UTC), time.monotonic()
+        with beside(options.deployment, out) as sampler:
+            measures = performance.perform()
+            series = sampler.series(performance.start)
+        for name, why in sampler.problems().items():
+            say(f"no figures of {name}: {why}")
+        report = conclude(
+            self.profile,
+            measures,
+            deployment=self.deployment,
+            started=started,
+            seconds=time.monotonic() - began,
+            command=" ".join(["vigie", "load", *_told_options(options)]),
+            server=series,
+            workers=performance.workers(),
+            cut_short=performance.cut_short,
+        )
+        return report, performance
+
+
+def _once(options: argparse.Namespace, run: Run) -> int:
+    """Run, and tell."""
     out = aftermath.folder(options.out)
-    # What stands by now stands until the end: the collector need not look at it again and again.
-    gc.collect()
-    gc.freeze()
-    started, began = datetime.now(UTC), time.monotonic()
-    measures = performance.perform()
-    report = conclude(
-        performance.profile,
-        measures,
-        deployment=deployment,
-        started=started,
-        seconds=time.monotonic() - began,
-        command=" ".join(["vigie", "load", *_told_options(options)]),
-        workers=performance.workers(),
-        cut_short=performance.cut_short,
-    )
-    code = tell(report, out, aftermath.redactor(deployment, store))
+    report, performance = run.perform(options, out)
+    code = tell(report, out, aftermath.redactor(run.deployment, run.store))
     aftermath.write_locusts(performance.environment, out)
     if options.out is None:
         aftermath.link_latest(out)
     aftermath.summarise(report, performance.noticed(), say)
+    say(f"page: {out / 'index.html'}")
+    return code
+
+
+class _Interrupted(Exception):
+    """Somebody stopped the search."""
+
+
+def _find_capacity(options: argparse.Namespace, run: Run) -> int:
+    """Search for the rate that still holds; an interrupted search tells what it knows by then."""
+    out = aftermath.folder(options.out)
+    reports: dict[float, LoadReport] = {}
+    search = Search(start=options.rate or peak_rate(run.profile), precision=options.precision)
+
+    def attempt(rate: float) -> Trial:
+        changed = dataclasses.replace(run, profile=run.profile.with_changes(rate=rate))
+        report, _performance = changed.perform(options, out)
+        if run.stop.is_set():
+            raise _Interrupted
+        reports[rate] = report
+        return Trial.of(rate, report)
+
+    def progress(trial: Trial) -> None:
+        gave_way = f"gives way: {', '.join(trial.gave_way)}"
+        say(f"at {trial.rate:.4g} a second: {trial.invalid or ('holds' if trial.held else gave_way)}")
+
+    cut_short = ""
+    try:
+        found = find(attempt, search, progress)
+    except _Interrupted:
+        if not reports:
+            raise FixtureError("interrupted before the first rate was tried; nothing is known of the limit") from None
+        found, cut_short = answer(search), "interrupted"
+    code = tell_capacity(reports, found, out, cut_short)
+    if options.out is None:
+        aftermath.link_latest(out)
+    low, high = ("?" if end is None else f"{end:.4g}" for end in (found.low, found.high))
+    say(f"capacity: {low} to {high} {found.unit}, {'both ends confirmed' if found.confirmed else 'not confirmed'}")
+    if found.gave_way:
+        say(f"what gave way: {', '.join(found.gave_way)}")
     say(f"page: {out / 'index.html'}")
     return code
 

@@ -6,6 +6,8 @@ the socket. Locust's own client costs twice the processor time (docs/load.md).
 
 from __future__ import annotations
 
+import contextlib
+import os
 import select
 import ssl
 import time
@@ -19,6 +21,7 @@ from gevent import monkey, socket
 from gevent import ssl as gevent_ssl
 
 from load.answer import Answer, BrokenAnswer
+from load.deadlines import Deadlines
 from scenarios.wire import Request, Response, TimedOut, Unreachable
 
 __all__ = ["GeventTransport", "HalfAnswer", "Observer", "PatientTransport", "trusting"]
@@ -45,18 +48,30 @@ def trusting(ca: Path | None) -> ssl.SSLContext:
     return context
 
 
+# The system's own: what is done to a connection from outside waits for nobody.
+_socket = monkey.get_original("socket", "socket")
+_deadlines = Deadlines()
+
+
 class _Connection:
     """A connection to one origin, and the head that all its requests have in common."""
 
-    __slots__ = ("at", "socket", "timeout")
+    __slots__ = ("at", "deadline", "overdue", "socket")
 
     def __init__(self, plain: Any) -> None:
-        self.socket, self.timeout, self.at = plain, 0.0, 0.0
+        self.socket, self.at, self.deadline, self.overdue = plain, 0.0, 0.0, False
 
-    def wait_at_most(self, seconds: float) -> None:
-        if self.timeout != seconds:
-            self.socket.settimeout(seconds)
-            self.timeout = seconds
+    def say(self, data: bytes) -> None:
+        # Almost always all of it goes at once, for a third of what `sendall` costs.
+        sent = self.socket.send(data)
+        if sent < len(data):
+            self.socket.sendall(data[sent:])
+
+    def expire(self) -> None:
+        """End the connection under whoever waits at it: its time is over."""
+        self.overdue = True
+        with contextlib.suppress(OSError), _socket(fileno=os.dup(self.socket.fileno())) as same:
+            same.shutdown(socket.SHUT_RDWR)
 
     def is_stale(self, now: float) -> bool:
         """Tell whether the peer closed, or said something unasked, while nobody used it: nothing is sent on it then."""
@@ -111,28 +126,23 @@ class GeventTransport:
         done = False
         try:
             connection = self._take(origin, request.timeout)
-            connection.wait_at_most(request.timeout)
-            connection.socket.sendall(_bytes(request, origin, target))
+            connection.deadline = began + request.timeout
+            _deadlines.waiting.add(connection)
+            connection.say(_bytes(request, origin, target))
             answer = Answer(headless=request.method == "HEAD")
-            deadline, current = began + request.timeout, connection
-
-            def beyond() -> None:
-                left = deadline - time.monotonic()
-                if left <= 0:
-                    raise TimeoutError
-                current.wait_at_most(left)
-
-            answer.read(connection.socket, beyond)
-            done = answer.reusable
-        except TimeoutError:
-            raise TimedOut(f"{_told(request)}: no answer within {request.timeout:g} s") from None
-        except BrokenAnswer as error:
-            raise HalfAnswer(f"{_told(request)}: {error}") from None
-        except OSError as error:
-            raise Unreachable(f"{_told(request)}: {error.strerror or error or type(error).__name__}") from None
+            answer.read(connection.socket)
+            done = answer.reusable and not connection.overdue
+        except (BrokenAnswer, OSError, ValueError) as error:
+            if isinstance(error, TimeoutError) or (connection is not None and connection.overdue):
+                raise TimedOut(f"{_told(request)}: no answer within {request.timeout:g} s") from None
+            if isinstance(error, BrokenAnswer):
+                raise HalfAnswer(f"{_told(request)}: {error}") from None
+            why = error.strerror if isinstance(error, OSError) else ""
+            raise Unreachable(f"{_told(request)}: {why or error or type(error).__name__}") from None
         finally:
             # Left open after whatever went wrong, a kill included, it would hand this answer to the next question.
             if connection is not None:
+                _deadlines.waiting.discard(connection)
                 self._give_back(origin, connection, reusable=done)
         return answer
 
@@ -172,6 +182,9 @@ class GeventTransport:
         except BaseException:
             plain.close()
             raise
+        # From here on the watch ends what takes too long: a timer for every wait costs more than all else here.
+        plain.settimeout(None)
+        _deadlines.watch()
         return _Connection(plain)
 
     def close(self) -> None:

@@ -18,8 +18,11 @@ from reports.words import OUTCOMES, load_lead
 __all__ = ["load_page"]
 
 _TAIL = tuple(1 - 10 ** (-n / 12) for n in range(49))
-_SERVER_PLOTS = 24
-"""So many of the server's figures are drawn; the rest is in load.json."""
+_MOST_LINES = 6
+"""So many homeservers or components have a line in one plot, the highest; the rest is in load.json."""
+
+_FIRST = ("send-p99", "events-persisted", "processing-lag", "reactor-tick", "synapse: processor", "component: processor",
+          "component: memory", "5xx", "rate-limit", "components: ", "generator: ")  # fmt: skip
 
 
 def load_page(report: LoadReport) -> str:
@@ -28,14 +31,12 @@ def load_page(report: LoadReport) -> str:
     environment.filters["figure"] = figure
     style = Markup(_template("page.css") + _template("load.css"))  # noqa: S704 -- the package's own files
     measured = [part for part in report.latencies if part.window == "measured"]
-    shown = [series for series in report.series if series.points and not series.name.startswith("run:")]
     return environment.get_template("load.html").render(
         report=report,
         title=OUTCOMES[report.outcome],
         lead=load_lead(report),
         plots=_plots(report),
-        server=_server_plots(report, shown[:_SERVER_PLOTS]),
-        left_out=len(shown[_SERVER_PLOTS:]),
+        server=_server_plots(report),
         stages=[part for part in measured if part.of == "message" and not part.room_size],
         rooms=[part for part in measured if part.of == "message" and part.room_size],
         acts=[part for part in measured if part.of == "act" and not part.from_actual],
@@ -133,16 +134,25 @@ def _rates(title: str, x: Axis, shades: list[Shade], slices: Sequence[Slice]) ->
     return plot(title, x, y, lines, shades=shades)
 
 
-def _server_plots(report: LoadReport, shown: Sequence[object]) -> list[tuple[str, Markup]]:
+def _server_plots(report: LoadReport) -> list[tuple[str, Markup]]:
+    """Give a plot for each figure, with a line for each homeserver, component or worker; those with most to say first."""
     x, shades = _time(report), _shades(report)
-    found = []
+    groups: dict[str, dict[str, Sequence[tuple[float, float]]]] = {}
     for series in report.series:
-        if series in shown:
-            y = value_axis([value for _, value in series.points], label=series.unit)
-            found.append(
-                (series.name, plot(series.name, x, y, [Line(series.name, series.points, 2)], shades=shades, height=120))
-            )
+        if series.points and not series.name.startswith("run:"):
+            family, *who, name = ["", *series.name.split(":")] if ":" not in series.name else series.name.split(":")
+            groups.setdefault(f"{family}: {name}" if family else name, {})[":".join(who)] = series.points
+    found = []
+    for title, parts in sorted(groups.items(), key=lambda group: (_rank(group[0]), group[0])):
+        highest = sorted(parts, key=lambda who: -max(value for _, value in parts[who]))[:_MOST_LINES]
+        lines = [Line(who or title, parts[who], style) for style, who in enumerate(sorted(highest), start=1)]
+        y = value_axis([value for line in lines for _, value in line.points])
+        found.append((title, plot(title, x, y, lines, shades=shades, height=130)))
     return found
+
+
+def _rank(title: str) -> int:
+    return next((rank for rank, part in enumerate(_FIRST) if part in title), len(_FIRST))
 
 
 def _time(report: LoadReport) -> Axis:

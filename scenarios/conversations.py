@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from scenarios.session import Session, ok, path
-from scenarios.wire import Response
+from scenarios.wire import Response, until
 
 __all__ = [
     "ACCESS_RULES",
@@ -28,6 +28,7 @@ __all__ = [
     "read_state",
     "room_state",
     "set_state",
+    "wait_for_listed",
 ]
 
 ACCESS_RULES = "im.vector.room.access_rules"
@@ -97,6 +98,28 @@ async def ask_to_knock(session: Session, room: str, *servers: str) -> Response:
 async def leave(session: Session, room_id: str) -> Response:
     """Leave a room."""
     return await session.post(path("rooms", room_id, "leave"), {})
+
+
+async def wait_for_listed(session: Session, term: str, room_id: str, server: str = "") -> list[dict[str, Any]]:
+    """Search the list of public rooms until it has this one; a homeserver counts what it lists a moment after the fact.
+
+    Raises `NotInTime` when the list lacks it after 20 s.
+    """
+    shown: list[list[str]] = [[]]
+
+    async def listed() -> list[dict[str, Any]] | None:
+        rooms = await find_public_rooms(session, term, server)
+        shown[0] = [room["room_id"] for room in rooms]
+        return rooms if room_id in shown[0] else None
+
+    return await until(
+        session.transport,
+        listed,
+        deadline=20.0,
+        missing=f"the room in the list of {server or 'their own server'}",
+        pause=0.3,
+        seen=lambda: f"the list shows {shown[0]}",
+    )
 
 
 async def find_public_rooms(session: Session, term: str, server: str = "") -> list[dict[str, Any]]:

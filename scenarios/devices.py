@@ -159,15 +159,17 @@ class Device:
         event_id = event["event_id"]
         if event_id in self._opened:
             return self._opened[event_id]
-        if event["type"] != "m.room.encrypted":
+        # Whoever passes events on may have left things out: a client goes on, and shows what there is.
+        sender, kind, content = event.get("sender", ""), event.get("type", ""), event.get("content") or {}
+        if kind != "m.room.encrypted":
             # Anybody between the people could have written it.
-            why = "in clear in an encrypted conversation" if room.encrypted and event["type"] in _SAID else ""
-            return Message(event_id, event["sender"], event["type"], event["content"], why=why)
+            why = "in clear in an encrypted conversation" if room.encrypted and kind in _SAID else ""
+            return Message(event_id, sender, kind, content, why=why)
         opened = self.machine.decrypt(room.room_id, event)
         if isinstance(opened, Undecryptable):
             # Not remembered: the key may come later.
-            return Message(event_id, event["sender"], event["type"], event["content"], True, opened.reason)
-        message = Message(event_id, event["sender"], opened["type"], opened["content"], True)
+            return Message(event_id, sender, kind, content, True, opened.reason)
+        message = Message(event_id, sender, opened["type"], opened["content"], True)
         self._opened[event_id] = message
         return message
 

@@ -6,10 +6,6 @@ Olm, messages by Megolm. The machine does no input or output; this module does i
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import hmac
-import json
 import logging
 import secrets
 from collections.abc import Iterable, Mapping
@@ -17,9 +13,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from nio.crypto import Olm
 from nio.crypto.attachments import decrypt_attachment, encrypt_attachment
 from nio.crypto.sessions import InboundGroupSession
@@ -28,6 +21,7 @@ from nio.exceptions import EncryptionError
 from nio.responses import KeysClaimResponse, KeysQueryResponse, KeysUploadResponse
 
 from scenarios.keystore import MemoryStore
+from scenarios.pickles import byte_strings, decoded, unpickled
 from scenarios.session import Session, ok
 from scenarios.trust import Identities, IdentityChanged, Trust
 
@@ -227,53 +221,22 @@ class Machine:
     def secrets(self) -> list[tuple[str, bytes]]:
         """Give what no server may hold, as raw bytes with a name: the device's private keys and the room keys' ratchets."""
         pickle_key = secrets.token_bytes(32)
-        account = _unpickled(self._olm.account._account.pickle(pickle_key), pickle_key)
-        found = [(f"account.{where}", value) for where, value in _byte_strings(account)]
+        account = unpickled(self._olm.account._account.pickle(pickle_key), pickle_key)
+        found = [(f"account.{where}", value) for where, value in byte_strings(account)]
         for key in self.room_keys():
-            exported = _decoded(key.session_key)
+            exported = decoded(key.session_key)
             # One byte of version and four of index come first, then the ratchet's 128, then a public key.
             found.append((f"room_key.{key.session_id}", exported[5:133]))
         for room_id, own in self._olm.outbound_group_sessions.items():
-            found.append((f"own_room_key.{own.id}", _decoded(own.session_key)[5:133]))
-            signing = _unpickled(own._session.pickle(pickle_key), pickle_key)["signing_key"]
-            found += [(f"own_room_key.{room_id}.{where}", value) for where, value in _byte_strings(signing)]
+            found.append((f"own_room_key.{own.id}", decoded(own.session_key)[5:133]))
+            signing = unpickled(own._session.pickle(pickle_key), pickle_key)["signing_key"]
+            found += [(f"own_room_key.{room_id}.{where}", value) for where, value in byte_strings(signing)]
         return found
 
 
 def _positive(value: object, default: int) -> int:
     """Take a room's setting if it is one: any administrator of a room writes what they like there."""
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value < 2**45 else default
-
-
-def _decoded(text: str) -> bytes:
-    return base64.b64decode(text + "=" * (-len(text) % 4))
-
-
-def _unpickled(pickle: str, key: bytes) -> Any:
-    """Open a vodozemac pickle: JSON under AES-256-CBC and HMAC, keys by HKDF (vodozemac, `utilities/libolm` and `cipher`)."""
-    data = _decoded(pickle)
-    derived = HKDF(SHA256(), length=80, salt=b"\0", info=b"Pickle").derive(key)
-    ciphertext, mac = data[:-8], data[-8:]
-    if not hmac.compare_digest(hmac.new(derived[32:64], ciphertext, hashlib.sha256).digest()[:8], mac):
-        raise ValueError("this is not a pickle under this key")
-    decryptor = Cipher(algorithms.AES(derived[:32]), modes.CBC(derived[64:80])).decryptor()
-    padded = decryptor.update(ciphertext) + decryptor.finalize()
-    return json.loads(padded[: -padded[-1]])
-
-
-def _byte_strings(value: Any, where: str = "") -> Iterable[tuple[str, bytes]]:
-    """Give every string of 32 or 64 bytes in a pickle's JSON, where serde writes bytes as lists of numbers."""
-    if isinstance(value, dict):
-        for key, each in value.items():
-            # Public keys are public.
-            if "public" not in str(key):
-                yield from _byte_strings(each, f"{where}.{key}" if where else str(key))
-    elif isinstance(value, list):
-        if len(value) in (32, 64) and all(isinstance(each, int) and 0 <= each < 256 for each in value):
-            yield where, bytes(value)
-        else:
-            for number, each in enumerate(value):
-                yield from _byte_strings(each, f"{where}[{number}]")
 
 
 def encrypt_file(content: bytes) -> tuple[bytes, dict[str, Any]]:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, urlencode
+
+from pydantic_core import from_json
 
 from scenarios.wire import Request, Response, Transport, UnexpectedAnswer
 
@@ -15,7 +18,7 @@ __all__ = ["Session", "ok", "path"]
 
 def path(*parts: str) -> str:
     """Join parts to a path, each quoted: identifiers hold characters that a path may not."""
-    return "/" + "/".join(quote(part, safe="") for part in parts)
+    return "/" + "/".join(map(_quoted, parts))
 
 
 def ok(response: Response) -> dict[str, Any]:
@@ -25,12 +28,17 @@ def ok(response: Response) -> dict[str, Any]:
     pass for an empty result.
     """
     try:
-        content = json.loads(response.body)
+        content = from_json(response.body)
     except ValueError:
         content = None
     if response.status != 200 or not isinstance(content, dict):
         raise UnexpectedAnswer(response)
     return content
+
+
+@lru_cache(maxsize=4096)
+def _quoted(part: str) -> str:
+    return quote(part, safe="")
 
 
 @dataclass

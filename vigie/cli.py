@@ -1,6 +1,6 @@
-"""``vigie``: rules, up, down, check, doctor, sweep, report.
+"""``vigie``: rules, up, down, check, doctor, sweep, prove, load, populate, compare, gate, report.
 
-Exit codes: 0 holds, 1 does not hold, 3 cannot tell, 4 not set up or misused.
+Exit codes: 0 holds, 1 does not hold, 2 worse than the baseline, 3 cannot tell, 4 not set up or misused.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from conformance.catalogue import CatalogueError
 from fixtures.errors import FixtureError
 from reports.files import ReportError
 from reports.verdict import Level
-from vigie import commands, doctor, loading, sweep
+from vigie import commands, comparing, doctor, loading, sweep
 from vigie.proving import add_prove
 
 __all__ = ["NOT_SET_UP", "main"]
@@ -86,6 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     doctor.add_to(commands_)
     sweep.add_to(commands_)
     loading.add_parsers(commands_)
+    comparing.add_to(commands_)
 
     report = commands_.add_parser("report", help="make page, JUnit XML and summary again from a run's verdict.json")
     report.add_argument("folder", type=Path, nargs="?", default=Path("reports/latest"), help="a run's folder")

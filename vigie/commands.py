@@ -22,6 +22,7 @@ from conformance.plugin import Suite
 from conformance.rules_listing import render_rules
 from conformance.visiting import announcement
 from fixtures import embedded
+from fixtures.allowance import require
 from fixtures.deployment import Deployment
 from fixtures.embedded import Embedded
 from fixtures.preflight import ensure_answers
@@ -187,6 +188,8 @@ def _deployment(options: Namespace, console: Console, standing: ExitStack) -> Pa
     """Give the TOML of the deployment to check: one of its own, started for as long as the run lasts, or the one named."""
     if options.deployment not in ("embedded", "containers"):
         named = Deployment.read(Path(options.deployment))
+        if options.adversary != "quick":
+            require(named, "hostile", f"--adversary {options.adversary}")
         ensure_answers(named)
         for line in announcement(named):
             console.print(line, highlight=False, markup=False, soft_wrap=True)
@@ -198,7 +201,12 @@ def _deployment(options: Namespace, console: Console, standing: ExitStack) -> Pa
 
 
 def _run(console: Console, shown: _Shown, arguments: list[str]) -> int:
-    code = int(pytest.main([*arguments, "-p", "no:terminal", "-p", "no:cacheprovider"], plugins=[shown]))
+    try:
+        code = int(pytest.main([*arguments, "-p", "no:terminal", "-p", "no:cacheprovider"], plugins=[shown]))
+    finally:
+        # However pytest came to its end: where a plugin failed in its last hook, the suite's was not asked.
+        if shown.suite is not None:
+            shown.suite.depart()
     return _conclude(console, shown, code)
 
 

@@ -38,6 +38,9 @@ def add_parsers(commands: Any) -> None:
     load.add_argument(
         "--measured", type=_positive, metavar="SECONDS", help="length of what is measured, instead of the profile's"
     )
+    load.add_argument("--prometheus", type=_whole, metavar="PORT", help="figures for Prometheus at this port of 127.0.0.1")
+    load.add_argument("--precision", type=_positive, help="with --find-capacity: how narrow the interval is (default 0.15)")
+    load.add_argument("--find-capacity", action="store_true", help="look for the highest rate at which every objective holds")
     load.set_defaults(run=_load)
 
     populate = commands.add_parser("populate", help="make the people and rooms of a profile, once, for later runs")
@@ -70,9 +73,11 @@ def _whole(text: str) -> int:
 
 def _load(options: Namespace, console: Console) -> int:
     more = []
-    for name in ("rate", "measured", "web"):
+    for name in ("rate", "measured", "web", "prometheus", "precision"):
         if getattr(options, name) is not None:
             more += [f"--{name}", str(getattr(options, name))]
+    if options.find_capacity:
+        more.append("--find-capacity")
     if options.out:
         more += ["--out", str(options.out.resolve())]
     return _start(options, console, more)

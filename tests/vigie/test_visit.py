@@ -23,7 +23,8 @@ Vigie = Callable[..., "subprocess.CompletedProcess[str]"]
 @pytest.fixture(autouse=True)
 def _nothing_left(vigie: Vigie, deployment: Deployment, tmp_path: Path) -> Iterator[None]:
     yield
-    vigie("sweep", str(foreign(deployment, tmp_path / "after.toml")))
+    if journals(deployment):
+        vigie("sweep", str(foreign(deployment, tmp_path / "after.toml")))
 
 
 def statuses(folder: Path) -> dict[str, tuple[str, str]]:
@@ -36,7 +37,7 @@ def test_nothing_is_made_where_nothing_is_allowed(vigie: Vigie, deployment: Depl
     before = active(deployment)
     had = devices(deployment, before.accounts)
     out = tmp_path / "run"
-    rules = [word for rule in ("REG-4", "GST-1", "AV-2") for word in ("--rule", rule)]
+    rules = [word for rule in ("REG-4", "REG-12", "GST-1", "AV-2") for word in ("--rule", rule)]
     done = vigie("check", "--deployment", str(file), *rules, "--workers", "1", "--out", str(out))
     assert done.returncode == 3, done.stdout + done.stderr
     assert "only reads" in done.stdout
@@ -44,9 +45,19 @@ def test_nothing_is_made_where_nothing_is_allowed(vigie: Vigie, deployment: Depl
     for rule in ("REG-4", "GST-1", "AV-2"):
         status, reason = told[rule]
         assert status == "untestable" and 'allow = ["' in reason, f"{rule} is {status}: {reason}"
+    read_only = next(rule for rule in read(out / "verdict.json").rules if rule.id == "REG-12")
+    passed = [check.id for check in read_only.checks if check.status == "pass"]
+    assert passed == ["REG-12/every-homeserver-tells-where-an-address-lives"], "what only reads is told all the same"
     assert active(deployment) == before
     assert devices(deployment, before.accounts) == had
     assert journals(deployment) == []
+
+
+def test_what_is_hostile_as_a_whole_is_refused(vigie: Vigie, deployment: Deployment, tmp_path: Path) -> None:
+    file = foreign(deployment, tmp_path / "other.toml", allow=("accounts",))
+    done = vigie("check", "--deployment", str(file), "--adversary", "long", "--rule", "REG-8")
+    assert done.returncode == 4 and 'allow = ["hostile"]' in done.stderr, done.stdout + done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
 
 
 def test_nothing_is_active_after_a_visit(vigie: Vigie, deployment: Deployment, tmp_path: Path) -> None:
@@ -80,27 +91,44 @@ def test_nothing_is_active_without_an_administrator(vigie: Vigie, deployment: De
     assert journals(deployment) == []
 
 
-def _begun(file: Path, out: Path, deployment: Deployment, workers: int) -> subprocess.Popen[bytes]:
+# A shell starts what it puts into the background with SIGINT ignored, and so are the tests now and then.
+_AS_IN_FRONT = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); import vigie.cli as c; "
+
+
+def _begun(file: Path, out: Path, deployment: Deployment, workers: int = 1) -> subprocess.Popen[bytes]:
     """Start a run, and come back when it has made some accounts and at least one room."""
-    command = [sys.executable, "-m", "vigie.cli", "check", "--deployment", str(file), "--rule", "CNV", "--out", str(out)]
-    run = subprocess.Popen([*command, "--workers", str(workers)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    until = time.monotonic() + 120
+    command = [sys.executable, "-c", _AS_IN_FRONT + "sys.exit(c.main())", "check", "--deployment", str(file)]
+    command += ["--rule", "CNV", "--out", str(out), "--workers", str(workers)]
+    run = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    until = time.monotonic() + 180
     while not any(made.things().rooms for made in journals(deployment)):
         assert time.monotonic() < until and run.poll() is None, "the run made no room"
         time.sleep(0.05)
     return run
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_interrupted_visit_takes_its_own_away(deployment: Deployment, tmp_path: Path, workers: int) -> None:
-    """Ctrl-C in the middle of a check."""
+@pytest.mark.parametrize(("workers", "number"), [(1, signal.SIGINT), (2, signal.SIGTERM)])
+def test_interrupted_visit_takes_its_own_away(deployment: Deployment, tmp_path: Path, workers: int, number: int) -> None:
+    """Ctrl-C in the middle of a check, or a supervisor's end while two workers are at it."""
     before = active(deployment)
     run = _begun(foreign(deployment, tmp_path / "other.toml", allow=("accounts",)), tmp_path / "run", deployment, workers)
     assert active(deployment) != before, "nothing was there to be taken away"
-    run.send_signal(signal.SIGINT)
+    run.send_signal(number)
     told, _ = run.communicate(timeout=400)
-    assert run.returncode in (1, 3, 4) and b"Traceback" not in told, told.decode()
+    assert run.returncode in (3, 4) and b"Traceback" not in told, told.decode()
     assert active(deployment) == before, told.decode()
+    assert journals(deployment) == []
+
+
+def test_visit_whose_listener_went_away_takes_its_own_away(deployment: Deployment, tmp_path: Path) -> None:
+    """Whoever read the output is gone in the middle, as after a dropped connection."""
+    before = active(deployment)
+    run = _begun(foreign(deployment, tmp_path / "other.toml", allow=("accounts",)), tmp_path / "run", deployment)
+    assert run.stdout is not None
+    run.stdout.close()
+    run.send_signal(signal.SIGTERM)
+    run.wait(timeout=400)
+    assert active(deployment) == before
     assert journals(deployment) == []
 
 
@@ -108,7 +136,7 @@ def test_killed_visit_is_finished_by_sweep(vigie: Vigie, deployment: Deployment,
     """SIGKILL in the middle: what is there stays written down, and `vigie sweep` takes it away, once."""
     before = active(deployment)
     file = foreign(deployment, tmp_path / "other.toml", allow=("accounts",))
-    run = _begun(file, tmp_path / "run", deployment, 1)
+    run = _begun(file, tmp_path / "run", deployment)
     run.kill()
     run.communicate()
     journal = journals(deployment)[0]

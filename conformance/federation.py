@@ -1,0 +1,88 @@
+"""Speaking to a homeserver as another homeserver (Matrix specification, server-server API, "Request Authentication").
+
+What only a server can ask, or send, is tried with the key of one that the federation lets in: as if that one had been taken
+over. The key is read where the deployment keeps it; without access to it such checks are untestable.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from conformance.cast import Cast
+from conformance.outcome import untestable
+from fixtures.deployment import Homeserver
+from scenarios.trust import canonical
+from scenarios.wire import Request, Response, Transport
+
+__all__ = ["Peer", "taken_over"]
+
+# What a redaction keeps of a member event in room version 11 (Matrix specification, "Redactions").
+_KEPT = {"type", "room_id", "sender", "state_key", "hashes", "depth", "prev_events", "auth_events", "origin_server_ts"}
+
+
+def _encoded(data: bytes) -> str:
+    return base64.b64encode(data).decode().rstrip("=")
+
+
+@dataclass(frozen=True)
+class Peer:
+    """A homeserver in whose name requests are made."""
+
+    name: str
+    key_id: str
+    key: Ed25519PrivateKey
+    transport: Transport
+
+    def sign(self, content: Mapping[str, Any]) -> dict[str, Any]:
+        """Sign an object."""
+        return {**content, "signatures": {self.name: {self.key_id: _encoded(self.key.sign(canonical(content)))}}}
+
+    async def ask(self, home: Homeserver, method: str, where: str, body: Mapping[str, Any] | None = None) -> Response:
+        """Send a signed request to a homeserver."""
+        told: dict[str, Any] = {"method": method, "uri": where, "origin": self.name, "destination": home.server_name}
+        if body is not None:
+            told["content"] = dict(body)
+        signature = _encoded(self.key.sign(canonical(told)))
+        header = f'X-Matrix origin="{self.name}",destination="{home.server_name}",key="{self.key_id}",sig="{signature}"'
+        headers = {"Authorization": header, "Content-Type": "application/json"}
+        content = None if body is None else json.dumps(body).encode()
+        return await self.transport.send(Request(method, home.url + where, headers, content, who=f"homeserver {self.name}"))
+
+    def invitation(self, room_id: str, sender: str, invited: str, more: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+        """Give an invitation as a server of room version 11 makes it, with its id; `more` goes into its content."""
+        event: dict[str, Any] = {
+            "type": "m.room.member",
+            "room_id": room_id,
+            "sender": sender,
+            "state_key": invited,
+            "content": {"membership": "invite", **more},
+            "origin_server_ts": int(time.time() * 1000),
+            "depth": 10,
+            "prev_events": ["$" + secrets.token_urlsafe(32)],
+            "auth_events": ["$" + secrets.token_urlsafe(32)],
+        }
+        event["hashes"] = {"sha256": _encoded(hashlib.sha256(canonical(event)).digest())}
+        redacted = {key: value for key, value in event.items() if key in _KEPT}
+        redacted["content"] = {"membership": "invite"}
+        event["signatures"] = self.sign(redacted)["signatures"]
+        digest = base64.urlsafe_b64encode(hashlib.sha256(canonical(redacted)).digest()).decode().rstrip("=")
+        return f"${digest}", event
+
+
+def taken_over(cast: Cast, home: Homeserver) -> Peer:
+    """Give a homeserver of the deployment in wrong hands; raises `Untestable` where its signing key is not at hand."""
+    folder = cast.deployment.storage.state.get(home.name) if cast.deployment.storage else None
+    if folder is None or not (folder / "signing.key").is_file():
+        raise untestable(f"the signing key of {home.name} ([storage.state] in the deployment's TOML)")
+    algorithm, version, seed = (folder / "signing.key").read_text().split()
+    key = Ed25519PrivateKey.from_private_bytes(base64.b64decode(seed + "=" * (-len(seed) % 4)))
+    return Peer(home.server_name, f"{algorithm}:{version}", key, cast.transport)

@@ -1,0 +1,39 @@
+"""GST: the guests' homeserver in wrong hands reads no more of the agents' than guests may ("Communiquer avec Tchap")."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+import pytest
+
+from conformance.cast import Cast
+from conformance.checks.answers import accepted, refused
+from conformance.federation import taken_over
+from scenarios import conversations, directory
+from scenarios.session import ok
+
+_ROOMS = "/_matrix/federation/v1/publicRooms"
+
+
+@pytest.mark.needs("hostile")
+@pytest.mark.rule("GST-8", "VIS-7")
+@pytest.mark.parametrize("home", [0, 1])
+async def test_guests_homeserver_lists_no_rooms_and_reads_no_profiles(cast: Cast, home: int) -> None:
+    """The guests' homeserver asks for public rooms and for an agent's profile: refused, while that of agents is told both."""
+    agent = await cast.agent(home)
+    name = cast.word("forum")
+    room_id = await conversations.open_public(agent.session, name)
+    shown = ok(await directory.profile(agent.session, agent.user_id))["displayname"]
+    profile = f"/_matrix/federation/v1/query/profile?user_id={quote(agent.user_id)}"
+    search = {"filter": {"generic_search_term": name}, "limit": 10}
+    guests, colleagues = taken_over(cast, cast.abroad), taken_over(cast, cast.home(1 - home))
+
+    for method, where, body in (("GET", _ROOMS, None), ("POST", _ROOMS, search), ("GET", profile, None)):
+        answer = await guests.ask(agent.home, method, where, body)
+        refused(answer, f"{method} {where.split('?')[0]} of the guests' homeserver", status=(401, 403, 404))
+        told = answer.body.decode()
+        assert room_id not in told and name not in told and shown not in told, "the refusal tells what it refuses"
+    listed = accepted(await colleagues.ask(agent.home, "POST", _ROOMS, search), "the list, for a homeserver of agents")
+    assert room_id in {room["room_id"] for room in listed["chunk"]}
+    known = accepted(await colleagues.ask(agent.home, "GET", profile), "the profile, for a homeserver of agents")
+    assert known["displayname"] == shown

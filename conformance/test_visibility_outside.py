@@ -1,0 +1,70 @@
+"""VIS: what those who are outside see ("Visibilité")."""
+
+from __future__ import annotations
+
+import pytest
+
+from conformance.cast import Cast
+from conformance.checks.answers import accepted, refused
+from conformance.journeys import gathered
+from scenarios import conversations, directory
+from scenarios.devices import Device
+from scenarios.people import Person
+from scenarios.session import Session, ok, path
+
+
+def _readers(device: Device, room_id: str, event_id: str) -> set[str]:
+    return device.room(room_id).receipts.get(event_id, {}).get("m.read", set())
+
+
+async def _outside_sees_nothing(session: Session, room_id: str, shown: Person, event_id: str, *, profile: bool) -> None:
+    """Hold that a session outside a room is refused members, state and the message that receipts are for."""
+    unknown = (401, 403, 404) if session.access_token is None else (403, 404)
+    where = [("members",), ("joined_members",), ("state",), ("messages",), ("event", event_id), ("context", event_id)]
+    for parts in [*where, ("state", "m.room.member", shown.user_id), ("initialSync",)]:
+        answer = await session.get(path("rooms", room_id, *parts), {"dir": "b"})
+        refused(answer, f"{parts[0]} of a room, for {session.who}", status=unknown)
+        assert shown.identity.full_name not in answer.body.decode(), f"the refusal of {parts[0]} names a member"
+    if profile:
+        for part in ((), ("displayname",), ("avatar_url",)):
+            for version in ("r0", "v3"):
+                answer = await session.get(path("profile", shown.user_id, *part), version=version)
+                refused(answer, f"a profile, for {session.who}", status=unknown)
+                assert shown.identity.full_name not in answer.body.decode(), "the refusal of a profile tells the name"
+
+
+@pytest.mark.rule("VIS-7")
+@pytest.mark.parametrize("home", [0, 1])
+@pytest.mark.parametrize("outsider", ["nobody", "stranger", "guest"])
+async def test_outsiders_see_no_profile_member_or_receipt(cast: Cast, home: int, outsider: str) -> None:
+    """Two agents talk, and one has read: outside nobody sees members, messages or receipts, and none but agents a profile."""
+    people = await cast.agents(home, 1 - home)
+    host, shown = await cast.devices(people)
+    room_id = await gathered(host, shown)
+    event_id = await host.say(room_id, "à lire")
+    await shown.wait_to_read(room_id, event_id)
+    ok(await shown.session.post(path("rooms", room_id, "receipt", "m.read", event_id), {}))
+    await host.wait_for(
+        "the receipt", lambda seen: shown.user_id in seen.room(room_id).receipts.get(event_id, {}).get("m.read", {})
+    )
+
+    for server in (*cast.homes, cast.abroad) if outsider == "nobody" else (None,):
+        if server is not None:
+            session = cast.anonymous(server)
+        else:
+            session = (await cast.guest()).session if outsider == "guest" else (await cast.agent(1 - home)).session
+        await _outside_sees_nothing(session, room_id, people[1], event_id, profile=outsider != "stranger")
+        if session.access_token:
+            seen = (await session.get("/sync", {"full_state": "true"})).body.decode()
+            assert room_id not in seen and shown.user_id not in seen, f"the sync of {session.who} tells of the room"
+
+        await session.post(path("rooms", room_id, "receipt", "m.read", event_id), {})
+    second = await host.say(room_id, "à lire aussi")
+    await shown.wait_to_read(room_id, second)
+    ok(await shown.session.post(path("rooms", room_id, "receipt", "m.read", second), {}))
+    await host.wait_for("the second receipt", lambda seen: shown.user_id in _readers(seen, room_id, second))
+    assert _readers(host, room_id, event_id) <= {shown.user_id, host.user_id}, "somebody outside is shown to have read"
+
+    members = await conversations.members(host.session, room_id)
+    assert members[shown.user_id]["displayname"], "a member should see the members"
+    accepted(await directory.profile(host.session, shown.user_id), "a member's look at the profile")

@@ -1,0 +1,1 @@
+"""How fast the generator itself is, beside others, against peers that do nothing (``make bench``)."""

@@ -1,0 +1,181 @@
+"""Where the limit is: the rate is raised in steps, then halved in upon, and both ends of the answer are tried again.
+
+The answer is an interval. A rate that held once and gave way once lies inside it: near the limit chance decides, and a
+single figure would only repeat one throw of the dice.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from reports.load import Capacity, LoadReport
+from reports.verdict import Outcome
+
+__all__ = ["Search", "Trial", "answer", "find"]
+
+Told = Literal["held", "gave way", "grey", "open"]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What became of one rate; `invalid` is why the run could not be believed, and then `held` means nothing."""
+
+    rate: float
+    held: bool
+    gave_way: tuple[str, ...] = ()
+    invalid: str = ""
+
+    @classmethod
+    def of(cls, rate: float, report: LoadReport) -> Trial:
+        """Take it from the report of a run at this rate: what gave way is told from the furthest beyond its bound."""
+        if report.outcome is Outcome.CANNOT_TELL:
+            return cls(rate, False, invalid="; ".join(report.doubts) or "no objectives")
+        missed = sorted((o for o in report.objectives if not o.met), key=lambda o: -_beyond(o.value, o.bound, o.bound_is))
+        names = [f"{o.id} {'no figure' if o.value is None else f'{o.value:.4g} {o.unit}'.strip()}" for o in missed]
+        return cls(rate, not missed, tuple(names + _busiest(report)) if missed else ())
+
+
+def _beyond(value: float | None, bound: float, bound_is: str) -> float:
+    """Give how many times beyond its bound a figure is."""
+    if value is None or bound == 0 or value == 0:
+        return float("inf")
+    return value / bound if bound_is == "at-most" else bound / value
+
+
+def _busiest(report: LoadReport) -> list[str]:
+    """Name the component that used most of a core in the measured window."""
+    begin = next((w.seconds for w in report.windows if w.window == "warm-up"), 0.0)
+    end = begin + next((w.seconds for w in report.windows if w.window == "measured"), 0.0)
+    used: dict[str, float] = {}
+    for series in report.series:
+        family, _, rest = series.name.partition(":")
+        name, _, figure = rest.rpartition(":")
+        inside = [value for at, value in series.points if begin <= at <= end]
+        if family == "component" and figure == "processor" and inside:
+            used[name] = sum(inside) / len(inside)
+    if not used:
+        return []
+    busiest = max(used, key=lambda name: used[name])
+    return [f"busiest component: {busiest}, {used[busiest]:.2g} of a core"]
+
+
+@dataclass
+class Search:
+    """How to look: from `start`, in steps of `factor`, to an interval no wider than `precision` of its lower end.
+
+    `most` trials are made at most, `floor` and `ceiling` bound the rates.
+    """
+
+    start: float
+    factor: float = 2.0
+    precision: float = 0.15
+    most: int = 24
+    floor: float = 0.1
+    ceiling: float = 100_000.0
+    trials: list[Trial] = field(default_factory=list)
+
+    def told(self, rate: float) -> Told:
+        """Tell what is known of a rate."""
+        results = {trial.held for trial in self.trials if trial.rate == rate and not trial.invalid}
+        if len(results) == 2:
+            return "grey"
+        return "open" if not results else "held" if results.pop() else "gave way"
+
+    def times(self, rate: float) -> int:
+        """Count the trials of a rate that could be believed."""
+        return sum(trial.rate == rate and not trial.invalid for trial in self.trials)
+
+    @property
+    def low(self) -> float | None:
+        """The highest rate that held each time, below all that ever gave way."""
+        first = min((t.rate for t in self.trials if not t.invalid and not t.held), default=float("inf"))
+        return max((t.rate for t in self.trials if not t.invalid and t.held and t.rate < first), default=None)
+
+    @property
+    def high(self) -> float | None:
+        """The lowest rate that gave way each time, above all that ever held."""
+        last = max((t.rate for t in self.trials if not t.invalid and t.held), default=0.0)
+        return min((t.rate for t in self.trials if not t.invalid and not t.held and t.rate > last), default=None)
+
+
+def find(run: Callable[[float], Trial], search: Search, progress: Callable[[Trial], None] = lambda _trial: None) -> Capacity:
+    """Find the interval in which the limit lies; `run` holds a rate for long enough and tells what became of it.
+
+    A run that cannot be believed is made once more. If that one cannot either, the generator is at its own limit: the answer
+    is open upwards, and says so.
+    """
+    tired = ""
+
+    def attempt(rate: float) -> bool:
+        nonlocal tired
+        for _ in range(2):
+            trial = run(rate)
+            search.trials.append(trial)
+            progress(trial)
+            if not trial.invalid:
+                return True
+        tired = search.trials[-1].invalid
+        return False
+
+    while not tired and len(search.trials) < search.most:
+        rate = _next(search)
+        if rate is None:
+            break
+        attempt(rate)
+    return answer(search, tired)
+
+
+def answer(search: Search, tired: str = "") -> Capacity:
+    """Give what is known by now; `tired` is why the generator could do no more."""
+    low, high = search.low, search.high
+    return Capacity(
+        low=low,
+        high=high,
+        confirmed=not tired and low is not None and high is not None and _next(search) is None,
+        gave_way=_reasons(search, high) or ((f"the generator itself: {tired}",) if tired else ()),
+        trials=tuple(
+            {"rate": t.rate, "held": t.held, "gave_way": list(t.gave_way), "invalid": t.invalid} for t in search.trials
+        ),
+    )
+
+
+def _next(search: Search) -> float | None:
+    """Give the rate to try next: steps until there are two ends, halves until they are close, then each end once more."""
+    low, high = search.low, search.high
+    if low is None and high is None and not search.trials:
+        return search.start
+    if high is None:
+        # Everything held, or the highest rate is a grey one: up.
+        top = max(trial.rate for trial in search.trials)
+        return _step(top, min(top * (search.factor if _clear(search) else 1 + search.precision), search.ceiling))
+    if low is None:
+        bottom = min(trial.rate for trial in search.trials)
+        return _step(bottom, max(bottom / (search.factor if _clear(search) else 1 + search.precision), search.floor))
+    grey = [t.rate for t in search.trials if low < t.rate < high]
+    if not grey and high / low > 1 + search.precision:
+        return math.sqrt(low * high)
+    if grey:
+        # What lies between held once and gave way once: the ends need only be close to it.
+        if min(grey) / low > 1 + search.precision:
+            return math.sqrt(low * min(grey))
+        if high / max(grey) > 1 + search.precision:
+            return math.sqrt(max(grey) * high)
+    return next((end for end in (low, high) if search.times(end) < 2), None)
+
+
+def _clear(search: Search) -> bool:
+    """Tell whether no rate has yet both held and given way."""
+    return all(search.told(trial.rate) != "grey" for trial in search.trials)
+
+
+def _step(before: float, after: float) -> float | None:
+    return after if after != before else None
+
+
+def _reasons(search: Search, high: float | None) -> tuple[str, ...]:
+    """Give what gave way at the upper end, or at the lowest rate that ever did."""
+    gave = sorted((t for t in search.trials if not t.held and not t.invalid), key=lambda t: (t.rate != high, t.rate))
+    return gave[0].gave_way if gave else ()

@@ -1,0 +1,60 @@
+"""Variants of checks for homeservers that a deployment has not, and what each rule's checks need."""
+
+from __future__ import annotations
+
+import pytest
+
+from conformance.applicable import variants
+from conformance.catalogue import load
+from conformance.markers import rules_by_test
+from conformance.needs import PARTS, needs_by_rule
+
+
+@pytest.mark.parametrize(
+    ("homeservers", "left_out"),
+    [(1, ["a[1]", "c[1-x]", "c[0-1]"]), (2, []), (3, [])],
+)
+def test_variants_elsewhere_are_left_out_where_others_stay(homeservers: int, left_out: list[str]) -> None:
+    checks = [
+        ("a[0]", "a", {"home": 0}),
+        ("a[1]", "a", {"home": 1}),
+        ("b[1]", "b", {"home": 1}),  # the only one: it stays, and says what it needs
+        ("c[0-x]", "c", {"searcher": 0, "like": "x"}),
+        ("c[1-x]", "c", {"searcher": 1, "like": "x"}),
+        ("c[0-1]", "c", {"searcher": 0, "found": 1}),
+        ("d[7]", "d", {"size": 7}),
+        ("e[-1]", "e", {"home": -1}),
+    ]
+    assert variants(checks, homeservers) == left_out
+
+
+def test_needs_are_told_for_every_rule_with_a_check_and_by_known_names() -> None:
+    needs = needs_by_rule()
+    assert set(needs) == {rule for rules in rules_by_test().values() for rule in rules}
+    assert all(each <= set(PARTS) for each in needs.values())
+    assert {rule.id for rule in load()} >= set(needs)
+    unmarked = [rule for rule, parts in needs.items() if "infected" in parts and "hostile" not in parts]
+    assert not unmarked, f'checks that send infected files bear @pytest.mark.needs("hostile"): {unmarked}'
+
+
+@pytest.mark.parametrize(
+    ("rule", "part", "needed"),
+    [
+        ("REG-1", "mail", True),
+        ("REG-7", "mail", False),
+        ("GST-2", "externals", True),
+        ("CNV-3", "externals", False),
+        ("INV-2", "identity", True),
+        ("AV-2", "hostile", True),
+        ("AV-2", "infected", True),
+        ("AV-1", "hostile", False),
+        ("E2E-4", "storage", True),
+        ("CNV-1", "second agents", True),
+        ("REG-4", "second agents", False),
+        ("RES-1", "faults", True),
+        ("REG-8", "hostile", True),
+    ],
+)
+def test_what_a_rule_needs_is_read_from_its_checks(rule: str, part: str, needed: bool) -> None:
+    assert (part in needs_by_rule()[rule]) is needed
+    assert "accounts" in needs_by_rule()[rule]

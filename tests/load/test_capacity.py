@@ -1,0 +1,121 @@
+"""The search for the limit, against servers whose limit is known: quiet ones, noisy ones, and a tired generator."""
+
+import math
+from random import Random
+
+import pytest
+
+from load.capacity import Search, Trial, find
+from tests.load.simulated import TEXT, Server, play, profile, report
+
+
+class Queue:
+    """A server of one queue that serves `rate` a second: its p99 is ln(100)/(rate - offered), here with noise."""
+
+    def __init__(self, rate: float, noise: float, seed: int = 1) -> None:
+        self.rate, self.noise, self.random, self.asked = rate, noise, Random(seed), 0
+
+    @property
+    def limit(self) -> float:
+        """Where p99 is one second."""
+        return self.rate - math.log(100)
+
+    def __call__(self, offered: float) -> Trial:
+        self.asked += 1
+        p99 = math.log(100) / (self.rate - offered) if offered < self.rate else 60.0
+        p99 *= math.exp(self.random.gauss(0, self.noise))
+        return Trial(offered, p99 <= 1.0, () if p99 <= 1.0 else ("acknowledged-p99",))
+
+
+@pytest.mark.parametrize("start", [1.0, 5.0, 30.0, 95.0, 400.0])
+@pytest.mark.parametrize("rate", [20.0, 100.0, 333.0])
+def test_a_quiet_server_s_limit_is_found_from_anywhere(start: float, rate: float) -> None:
+    server = Queue(rate, noise=0)
+    found = find(server, Search(start))
+    assert found.low is not None
+    assert found.high is not None
+    assert found.low <= server.limit <= found.high
+    assert found.high / found.low <= 1.15 + 1e-9
+    assert found.confirmed
+    assert found.gave_way == ("acknowledged-p99",)
+    assert server.asked <= 18
+
+
+@pytest.mark.parametrize("noise", [0.1, 0.3])
+def test_three_searches_of_a_noisy_server_overlap_and_hold_the_truth(noise: float) -> None:
+    for trio in range(20):
+        found = []
+        for seed in range(3):
+            server = Queue(100, noise, seed=trio * 10 + seed)
+            found.append(find(server, Search(10)))
+            assert server.asked <= 24
+        assert max(each.low or 0 for each in found) <= min(each.high or math.inf for each in found), found
+        for each in found:
+            # What noise can do to p99 near the limit, three times over.
+            assert (each.low or 0) < 100 - math.log(100) * math.exp(-3 * noise)
+            assert (each.high or math.inf) > 100 - math.log(100) * math.exp(3 * noise)
+
+
+def test_a_rate_that_holds_once_and_gives_way_once_lies_inside_the_answer() -> None:
+    answers = {10.0: [True, True], 20.0: [False, False]}
+
+    def run(rate: float) -> Trial:
+        held = answers.setdefault(rate, [rate < 14, rate < 14.2]).pop(0)
+        return Trial(rate, held, () if held else ("p99",))
+
+    found = find(run, Search(10.0, precision=0.05))
+    assert found.low is not None
+    assert found.high is not None
+    assert found.low < 14.14 < found.high
+    contradicted = [
+        t["rate"] for t in found.trials if {o["held"] for o in found.trials if o["rate"] == t["rate"]} == {True, False}
+    ]
+    assert all(found.low < rate < found.high for rate in contradicted)
+
+
+def test_a_generator_at_its_own_limit_leaves_the_answer_open_upwards() -> None:
+    def run(rate: float) -> Trial:
+        return Trial(rate, rate <= 40, invalid="schedule slip" if rate > 40 else "")
+
+    found = find(run, Search(10))
+    assert (found.low, found.high, found.confirmed) == (40, None, False)
+    assert found.gave_way == ("the generator itself: schedule slip",)
+
+
+def test_one_run_that_cannot_be_believed_is_made_again() -> None:
+    server, hiccups = Queue(100, 0), iter([True])
+
+    def run(rate: float) -> Trial:
+        return Trial(rate, False, invalid="a hiccup") if next(hiccups, False) else server(rate)
+
+    found = find(run, Search(10))
+    assert found.confirmed
+    assert found.low is not None
+    assert found.low <= server.limit <= (found.high or 0)
+
+
+def test_a_server_that_never_holds_is_told_as_below_the_least() -> None:
+    found = find(lambda rate: Trial(rate, False, ("errors",)), Search(10, floor=1))
+    assert (found.low, found.high, found.confirmed) == (None, 1, False)
+    assert found.gave_way == ("errors",)
+
+
+def test_a_server_that_always_holds_is_told_as_above_the_most() -> None:
+    found = find(lambda rate: Trial(rate, True), Search(10, ceiling=100))
+    assert (found.low, found.high, found.confirmed) == (100, None, False)
+
+
+def test_runs_of_the_crowd_s_own_measures_find_what_one_lane_can_serve() -> None:
+    """A server that takes 20 ms for one after the other serves 50 a second."""
+    short = profile(TEXT.replace("measured = 60", "measured = 20"))
+
+    def run(rate: float) -> Trial:
+        played = short.with_changes(rate=rate)
+        return Trial.of(rate, report(played, play(played, Server(lambda _: 0.02, lanes=1))))
+
+    found = find(run, Search(20))
+    assert found.low is not None
+    assert found.high is not None
+    assert 40 < found.low < 52
+    assert 45 < found.high < 65
+    assert found.gave_way[0].startswith(("acknowledged-p99", "decrypted-p99", "achieved"))

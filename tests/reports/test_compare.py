@@ -1,0 +1,132 @@
+"""Two sides compared: rules by what is told of them, figures by repeated runs."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from reports.compare import Judgement, Side, compare, exit_code, read_side
+from reports.compare_markdown import comparison_markdown
+from reports.files import ReportError, write_atomically
+from reports.load import write_load
+from reports.model import dumped
+from reports.verdict import Status, Verdict
+from tests.reports.sample_runs import load_run, verdict
+
+
+def loads(p99: float, runs: int, noise: float = 0.03, seed: int = 1, **more: float) -> Side:
+    random = Random(seed)
+    return Side(f"p99 of {p99}", [], [load_run(p99 * random.lognormvariate(0, noise), **more) for _ in range(runs)])  # type: ignore[arg-type]
+
+
+def verdicts(*each: Verdict) -> Side:
+    return Side("rules", each, [])
+
+
+def judged(a: Side, b: Side) -> tuple[Judgement, int]:
+    found = compare(a, b)
+    assert comparison_markdown(found).startswith("# ")
+    return found.judgement, exit_code(found)
+
+
+def test_a_half_slower_over_five_runs_is_worse_and_a_half_faster_is_better() -> None:
+    assert judged(loads(100, 5), loads(150, 5, seed=2)) == (Judgement.WORSE, 2)
+    assert judged(loads(150, 5), loads(100, 5, seed=2)) == (Judgement.BETTER, 0)
+
+
+def test_a_hundredth_slower_is_too_small_to_matter() -> None:
+    found = compare(loads(100, 6), loads(101, 6, seed=2))
+    assert found.judgement is Judgement.SAME
+    assert exit_code(found) == 0
+    latency = next(figure for figure in found.figures if figure.name == "intended-acknowledged p99 ms")
+    assert latency.detail == "too small to matter"
+    assert latency.low is not None
+    assert latency.low < latency.change < latency.high  # type: ignore[operator]
+
+
+def test_a_millisecond_on_two_is_too_small_to_feel_whatever_the_share() -> None:
+    assert judged(loads(4, 6, noise=0.02), loads(5, 6, noise=0.02, seed=2)) == (Judgement.SAME, 0)
+
+
+def test_one_run_a_side_cannot_tell_however_far_apart() -> None:
+    found = compare(loads(100, 1), loads(300, 1, seed=2))
+    assert exit_code(found) == 3
+    assert any("repeat it" in figure.detail for figure in found.figures)
+
+
+def test_noise_larger_than_what_matters_cannot_tell() -> None:
+    assert judged(loads(100, 3, noise=0.4), loads(110, 3, noise=0.4, seed=5)) == (Judgement.CANNOT_TELL, 3)
+
+
+def test_a_lost_message_where_none_was_lost_is_worse_without_statistics() -> None:
+    assert judged(loads(100, 1), loads(100, 1, lost=1)) == (Judgement.WORSE, 2)
+    assert judged(loads(100, 6, lost=3), loads(100, 6, seed=2)) == (Judgement.BETTER, 0)
+
+
+def test_fewer_deliveries_a_second_are_worse() -> None:
+    few = Side("few", [], [load_run(100, deliveries=20 + n / 10) for n in range(4)])
+    many = Side("many", [], [load_run(100, deliveries=40 + n / 10) for n in range(4)])
+    assert judged(many, few) == (Judgement.WORSE, 2)
+    assert judged(few, many) == (Judgement.BETTER, 0)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "judgement"),
+    [
+        ((Status.PASS,), (Status.FAIL,), Judgement.WORSE),
+        ((Status.FAIL,), (Status.PASS,), Judgement.BETTER),
+        ((Status.PASS,), (Status.PASS,), Judgement.SAME),
+        ((Status.FAIL,), (Status.FAIL,), Judgement.SAME),
+        ((Status.PASS,), (Status.UNTESTABLE,), Judgement.CANNOT_TELL),
+        ((Status.PASS,), (Status.ERROR,), Judgement.CANNOT_TELL),
+        ((Status.PASS,), (Status.NOT_RUN,), Judgement.CANNOT_TELL),
+        ((Status.UNTESTABLE,), (Status.PASS,), Judgement.BETTER),
+        ((Status.PASS, Status.PASS), (Status.PASS, Status.FAIL), Judgement.WORSE),
+        ((Status.PASS, Status.PASS), (Status.FAIL, Status.ERROR), Judgement.WORSE),
+    ],
+)
+def test_a_rule_is_compared_by_what_is_told_of_it(
+    before: Sequence[Status], after: Sequence[Status], judgement: Judgement
+) -> None:
+    a, b = (verdicts(*(verdict(**{"REG-1": status, "REG-2": Status.PASS}) for status in side)) for side in (before, after))
+    assert compare(a, b).judgement is judgement
+
+
+def test_a_rule_that_is_gone_cannot_be_told() -> None:
+    a, b = verdict(**{"REG-1": Status.PASS, "REG-2": Status.PASS}), verdict(**{"REG-2": Status.PASS})
+    assert compare(verdicts(a), verdicts(b)).judgement is Judgement.CANNOT_TELL
+
+
+def test_only_like_can_be_compared() -> None:
+    with pytest.raises(ReportError, match="different rates or sizes"):
+        compare(loads(100, 3), loads(100, 3, rate=20))
+
+
+def test_a_side_without_what_the_other_has_cannot_be_told() -> None:
+    found = compare(verdicts(verdict(**{"REG-1": Status.PASS})), Side("b", [], [load_run(100)]))
+    assert found.judgement is Judgement.CANNOT_TELL
+    assert "only one side has a verdict that can be compared" in found.notes
+
+
+def test_runs_that_could_not_be_believed_are_left_out_and_told(tmp_path: Path) -> None:
+    for number in range(4):
+        write_load(
+            load_run(100 + number, sick="schedule slip" if number == 3 else ""), tmp_path / "a" / str(number) / "load.json"
+        )
+    side = read_side(tmp_path / "a")
+    assert len(side.loads) == 3
+    assert side.notes == ["3 is left out: schedule slip"]
+
+
+def test_a_folder_without_runs_is_refused_in_one_line(tmp_path: Path) -> None:
+    with pytest.raises(ReportError, match=r"no verdict\.json or load\.json in it"):
+        read_side(tmp_path)
+    with pytest.raises(ReportError, match="cannot be read"):
+        read_side(tmp_path / "none")
+
+
+def test_a_corrupt_run_is_refused(tmp_path: Path) -> None:
+    write_atomically(tmp_path / "load.json", dumped({"schema": "vigie.load/1"}))
+    with pytest.raises(ReportError, match=r"load\.json: "):
+        read_side(tmp_path)

@@ -1,0 +1,104 @@
+"""`vigie compare` and `vigie gate` from the command line: the exit codes on which a release hangs."""
+
+import json
+import subprocess
+from argparse import Namespace
+from collections.abc import Callable
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from reports.files import ReportError
+from reports.load import LoadReport, write_load
+from reports.redaction import Redactor
+from reports.verdict import Status, write
+from tests.reports.sample_runs import load_run, verdict
+from vigie.commands import WrongUse
+from vigie.comparing import gate
+
+Vigie = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+def runs(folder: Path, *reports: LoadReport) -> Path:
+    for number, report in enumerate(reports):
+        write_load(report, folder / f"run-{number}" / "load.json")
+    return folder
+
+
+def checked(folder: Path, **statuses: Status) -> Path:
+    write(verdict(**statuses), folder / "verdict.json", Redactor())
+    return folder
+
+
+def opened(*folders: Path, baseline: Path | None = None) -> tuple[int, str]:
+    out = StringIO()
+    code = gate(Namespace(run=list(folders), baseline=baseline, margin=0.1), Console(file=out, width=200))
+    return code, out.getvalue()
+
+
+def test_a_slower_side_exits_with_2_and_says_what_is_slower(vigie: Vigie, tmp_path: Path) -> None:
+    before = runs(tmp_path / "before", *(load_run(100 + n) for n in range(4)))
+    after = runs(tmp_path / "after", *(load_run(200 + n) for n in range(4)))
+    done = vigie("compare", str(before), str(after), "--out", str(tmp_path / "told"))
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "WORSE" in done.stdout
+    content = json.loads((tmp_path / "told" / "comparison.json").read_text())
+    assert (content["schema"], content["judgement"]) == ("vigie.comparison/1", "worse")
+    assert "intended-acknowledged p99 ms" in (tmp_path / "told" / "comparison.md").read_text()
+
+
+def test_wrong_use_is_one_line_and_exits_with_4(vigie: Vigie, tmp_path: Path) -> None:
+    done = vigie("compare", str(tmp_path), str(tmp_path))
+    assert done.returncode == 4
+    assert done.stderr.count("\n") == 1
+    assert "Traceback" not in done.stderr
+
+
+def test_the_gate_opens_for_runs_that_hold(tmp_path: Path) -> None:
+    checks = checked(tmp_path / "checks", **{"REG-1": Status.PASS})
+    assert opened(checks, runs(tmp_path / "loads", load_run(100)))[0] == 0
+
+
+@pytest.mark.parametrize(("status", "code"), [(Status.PASS, 0), (Status.FAIL, 1), (Status.UNTESTABLE, 3), (Status.NOT_RUN, 3)])
+def test_the_gate_closes_for_a_rule_that_fails_or_cannot_be_told(status: Status, code: int, tmp_path: Path) -> None:
+    found, said = opened(checked(tmp_path, **{"REG-1": status, "REG-2": Status.PASS}))
+    assert found == code
+    assert ("OPEN" in said) == (code == 0)
+
+
+def test_the_gate_closes_for_a_load_run_that_cannot_be_believed(tmp_path: Path) -> None:
+    code, said = opened(runs(tmp_path, load_run(100), load_run(100, sick="schedule slip")))
+    assert code == 3
+    assert "schedule slip" in said
+
+
+def test_the_gate_closes_for_what_is_worse_than_the_baseline_though_it_holds(tmp_path: Path) -> None:
+    before = runs(tmp_path / "before", *(load_run(100 + n) for n in range(4)))
+    after = runs(tmp_path / "after", *(load_run(200 + n) for n in range(4)))
+    assert opened(after)[0] == 0
+    assert opened(after, baseline=before)[0] == 2
+    assert opened(before, baseline=after)[0] == 0
+
+
+def test_a_broken_rule_is_told_before_a_slower_one(tmp_path: Path) -> None:
+    before = runs(tmp_path / "before", *(load_run(100 + n) for n in range(4)))
+    after = runs(tmp_path / "after", *(load_run(200 + n) for n in range(4)))
+    broken = checked(tmp_path / "broken", **{"REG-1": Status.FAIL})
+    runs(broken, *(load_run(200 + n) for n in range(4)))
+    assert opened(after, broken, baseline=before)[0] == 1
+
+
+@pytest.mark.parametrize(("faults", "caught", "code"), [(120, 120, 0), (120, 119, 1), (0, 0, 3)])
+def test_a_proof_with_a_hole_closes_the_gate(faults: int, caught: int, code: int, tmp_path: Path) -> None:
+    (tmp_path / "proof.json").write_text(json.dumps({"counts": {"faults": faults, "caught": caught}}))
+    assert opened(checked(tmp_path, **{"REG-1": Status.PASS}))[0] == code
+
+
+def test_no_run_and_no_sense_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(WrongUse, match="is this a run"):
+        opened(tmp_path)
+    (tmp_path / "proof.json").write_text("[]")
+    with pytest.raises(ReportError, match="no proof that can be read"):
+        opened(tmp_path)

@@ -1,0 +1,170 @@
+"""``vigie load`` as its users run it: a few people who write to each other, encrypted, on a real deployment."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fixtures.deployment import Deployment
+from tests.vigie.conftest import Vigie
+
+# What is held to be true here does not depend on how busy the machine is.
+PROFILE = """\
+schema = "vigie.profile/1"
+name = "a-few"
+title = "A few people"
+seed = 7
+
+[population]
+people = 8
+guests = 1
+canaries = 0.13
+decrypting = 1.0
+two_devices = 0.25
+
+[population.rooms]
+direct = 3
+private = 2
+public = 1
+sizes = { shape = "fixed", median = 3, least = 2, most = 5 }
+
+[arrivals]
+shape = "constant"
+rate = 1.0
+
+[mix]
+send = 10
+receipt = 2
+typing = 1
+guest-send = 1
+
+[windows]
+warm_up = 2
+measured = 12
+cool_down = 1
+grace = 90
+
+[generator]
+loop_lag_ms = 30000
+slip_ms = 30000
+dropped = 1.0
+
+[[objectives]]
+id = "nothing-lost"
+figure = "lost"
+at_most = 0
+
+[[objectives]]
+id = "canaries-decrypt-all"
+figure = "undecryptable"
+of = "canaries"
+at_most = 0
+
+[[objectives]]
+id = "crowd-decrypts-all"
+figure = "undecryptable-share"
+of = "crowd"
+at_most = 0
+"""
+
+
+@pytest.fixture
+def profile(tmp_path: Path) -> str:
+    path = tmp_path / "a-few.toml"
+    path.write_text(PROFILE)
+    return str(path)
+
+
+def test_a_few_people_are_heard_and_read_by_all(vigie: Vigie, warm: str, profile: str, tmp_path: Path) -> None:
+    """A few people write to each other: nothing is lost, everything is decrypted, and the report says so without a token."""
+    ran = vigie("load", "--deployment", warm, "--profile", profile, "--out", str(tmp_path / "out"))
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    told = (tmp_path / "out" / "load.json").read_text()
+    report = json.loads(told)
+    assert report["outcome"] == "holds" and all(each["met"] for each in report["objectives"])
+    assert {"index.html", "junit.xml", "summary.md", "locust_stats.csv", "locust.html"} <= {
+        path.name for path in (tmp_path / "out").iterdir()
+    }
+    stages = {each["name"] for each in report["latencies"]}
+    assert {"intended-acknowledged", "intended-seen", "intended-decrypted"} <= stages
+    everything = ran.stdout + ran.stderr + "".join(path.read_text() for path in (tmp_path / "out").iterdir())
+    assert not re.search(r"syt_[A-Za-z0-9]", everything), "an access token was told"
+
+
+def test_sessions_are_kept_where_nobody_else_reads(vigie: Vigie, warm: str, profile: str) -> None:
+    """A population is made once, its file is its owner's alone, and the second time nothing is made."""
+    first = vigie("populate", "--deployment", warm, "--profile", profile)
+    assert first.returncode == 0, first.stderr
+    path = Path(first.stdout.strip().splitlines()[-1].split(" in ")[-1])
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600 and stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    before = [line for line in path.read_text().splitlines() if json.loads(line)[0] in ("person", "device", "room")]
+    again = vigie("populate", "--deployment", warm, "--profile", profile)
+    assert again.returncode == 0, again.stderr
+    assert before == [line for line in path.read_text().splitlines() if json.loads(line)[0] in ("person", "device", "room")]
+
+
+def test_an_interruption_ends_with_what_was_measured(warm: str, profile: str, tmp_path: Path) -> None:
+    """Ctrl-C in the middle gives a report of what was measured, marked as cut short, and exit code 3."""
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "vigie.cli", "load", "--deployment", warm, "--profile", profile, "--out", str(out)]
+    root = Path(__file__).parent.parent.parent
+    with subprocess.Popen(
+        [*command, "--measured", "600"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=root
+    ) as ran:
+        assert ran.stdout is not None
+        seen = []
+        for line in ran.stdout:
+            seen.append(line)
+            if "measured:" in line:
+                ran.send_signal(signal.SIGINT)
+                break
+        rest = ran.stdout.read()
+        assert ran.wait(120) == 3, "".join(seen) + rest
+    report = json.loads((out / "load.json").read_text())
+    assert report["cut_short"] and report["outcome"] == "cannot-tell" and "Traceback" not in rest
+
+
+def test_load_goes_nowhere_uninvited(vigie: Vigie, profile: str, tmp_path: Path) -> None:
+    """A deployment that is not on this machine and does not allow load is left alone, and told why."""
+    toml = tmp_path / "elsewhere.toml"
+    url = "https://matrix.recette.example"
+    toml.write_text(
+        f'schema = "vigie.deployment/1"\nname = "recette"\n'
+        f'[[homeservers]]\nname = "a"\nserver_name = "recette.example"\nurl = "{url}"\n'
+        f'[[homeservers]]\nname = "e"\nserver_name = "externe.example"\nurl = "{url}:1"\npeople = "externals"\n'
+    )
+    ran = vigie("load", "--deployment", str(toml), "--profile", profile)
+    assert ran.returncode == 4
+    assert 'allow = ["load"]' in ran.stderr and "matrix.recette.example" in ran.stderr and "1 acts a second" in ran.stdout
+
+
+def test_a_deployment_that_is_not_there_is_told_in_a_line(
+    vigie: Vigie, deployment: Deployment, profile: str, tmp_path: Path
+) -> None:
+    """With no server at the address, nothing is measured: one line, exit code 4."""
+    gone = tuple(each.model_copy(update={"url": "https://127.0.0.1:1"}) for each in deployment.homeservers)
+    toml = tmp_path / "gone.toml"
+    deployment.model_copy(update={"homeservers": gone, "storage": None}).write(toml)
+    ran = vigie("load", "--deployment", str(toml), "--profile", profile)
+    assert ran.returncode == 4 and len(ran.stderr.strip().splitlines()) == 1 and "does not answer" in ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--profile", "nope"), "no such profile"),
+        (("--rate", "0"), "no number above 0"),
+        (("--people", "one"), "no whole number"),
+    ],
+)
+def test_wrong_use_is_told_in_a_line(vigie: Vigie, arguments: tuple[str, ...], said: str) -> None:
+    """What cannot be asked for is told in one line, with exit code 4, before anything starts."""
+    ran = vigie("load", *arguments)
+    assert ran.returncode == 4 and said in ran.stderr and len(ran.stderr.strip().splitlines()) == 1

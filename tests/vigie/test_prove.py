@@ -1,0 +1,50 @@
+"""`vigie prove`: wrong use, the list, a proof of one fault from end to end, and what it leaves."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from fixtures.embedded import home
+from fixtures.faults.registry import all_faults
+from reports.proof import read
+
+Vigie = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "names"),
+    [(("--fault", "no-such-fault"), "no-such-fault"), (("--rule", "NIX-1"), "NIX-1"), (("--rule", "XCL"), "no fault")],
+)
+def test_what_is_not_there_is_said_in_a_line(vigie: Vigie, arguments: tuple[str, ...], names: str) -> None:
+    done = vigie("prove", *arguments)
+    assert done.returncode == 4
+    assert names in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_the_faults_are_listed(vigie: Vigie) -> None:
+    done = vigie("prove", "--list")
+    assert done.returncode == 0
+    assert len(done.stdout.splitlines()) == len(all_faults()) >= 120
+    for fault in all_faults():
+        assert f"{fault.id}: {fault.says}" in done.stdout
+
+
+def test_one_fault_is_proved_and_told(vigie: Vigie, tmp_path: Path) -> None:
+    before = set(home().glob("*"))
+    done = vigie("prove", "--fault", "guest-makes-spaces", "--workers", "1", "--out", str(tmp_path))
+    assert done.returncode == 0, done.stdout + done.stderr
+    proof = read(tmp_path / "proof.json")
+    [tried] = proof.faults
+    assert (tried.rule, tried.how, tried.caught) == ("GST-2", "module", True)
+    assert tried.checks_turned == ("GST-2/guest-creates-no-room[space]",)
+    assert tried.others_turned == ()
+    assert len(tried.others) == 2
+    assert "let a guest create a space" in tried.in_force
+    assert json.loads((tmp_path / "proof.json").read_text())["counts"] == {"faults": 1, "caught": 1}
+    assert set(home().glob("*")) == before, "a deployment was left"
