@@ -18,7 +18,7 @@ from scenarios.wire import NotInTime, UnexpectedAnswer, WireError, until
 __all__ = ["Letter", "Speaker", "kept", "read_by", "speakers", "storm"]
 
 _PATIENCE = 90.0
-_SILENCE = 75.0
+_SILENCE = 30.0
 """How long, in seconds, a homeserver that hears of nothing more is waited for."""
 
 
