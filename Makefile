@@ -35,7 +35,6 @@ prove: setup
 test: lint
 	@mkdir -p .vigie/tmp
 	PYTEST_DEBUG_TEMPROOT=$(CURDIR)/.vigie/tmp .venv/bin/pytest tests --ignore=tests/containers
-	.venv/bin/vigie prove
 	.venv/bin/vigie check
 
 # What takes an engine: the launcher, an operator's image, and the same verdict on containers as on processes.
