@@ -175,7 +175,11 @@ class Machine:
 
     def decrypt(self, room_id: str, raw: Mapping[str, Any]) -> dict[str, Any] | Undecryptable:
         """Give the event inside an encrypted one (its `type` and `content`), or why it cannot be read."""
-        event = Event.parse_encrypted_event(dict(raw))
+        try:
+            event = Event.parse_encrypted_event(dict(raw))
+        except (TypeError, ValueError, KeyError):
+            # nio 0.26 reports an event that does not fit its schema, and stumbles over a time of `null` in the report.
+            return Undecryptable("not an event")
         if not isinstance(event, MegolmEvent):
             return Undecryptable("not a Megolm event")
         if self._givers.get(str(event.session_id), event.sender) != event.sender:
