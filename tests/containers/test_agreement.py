@@ -10,7 +10,6 @@ import pytest
 from reports.verdict import Verdict, read
 from tests.containers.conftest import vigie
 
-
 # The adversaries must have tried the same on both.
 _SEED = ("--seed", os.environ.get("VIGIE_SEED", "1"))
 
