@@ -47,4 +47,5 @@ def test_one_fault_is_proved_and_told(vigie: Vigie, tmp_path: Path) -> None:
     assert len(tried.others) == 1
     assert "let a guest create a space" in tried.in_force
     assert json.loads((tmp_path / "proof.json").read_text())["counts"] == {"faults": 1, "caught": 1}
-    assert set(home().glob("*")) == before, "a deployment was left"
+    # One that an earlier run left may have been cleared meanwhile.
+    assert set(home().glob("*")) <= before, "a deployment was left"
