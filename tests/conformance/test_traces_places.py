@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import os
 import sqlite3
+import tempfile
 from collections.abc import Iterator
 from contextlib import closing
 from email.message import EmailMessage
@@ -37,11 +39,31 @@ def test_names_and_links(tmp_path: Path) -> None:
     assert sorted(where(Folder("state x", tmp_path / "in"))) == ["link/file", f"{TEXT} (name)"]
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
-def test_unreadable_is_not_empty(tmp_path: Path) -> None:
-    (tmp_path / "closed").mkdir(mode=0)
-    with pytest.raises(PermissionError):
-        where(Folder("state x", tmp_path))
+@contextlib.contextmanager
+def as_somebody_ordinary() -> Iterator[None]:
+    """Be a user to whom folders can be closed, since root reads everything."""
+    own = os.geteuid()
+    if own == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(own)
+
+
+def test_unreadable_is_not_empty() -> None:
+    """The same user reads an open folder and, beside it, not a closed one, which is an error and no silence."""
+    with tempfile.TemporaryDirectory(prefix="vigie-places-") as scratch:
+        # Not below pytest's own folder: that is closed to others as a whole, and would refuse for its own reason.
+        root = Path(scratch)
+        root.chmod(0o755)
+        (root / "open").mkdir(mode=0o755)
+        (root / "open" / "file").write_text(TEXT)
+        (root / "closed").mkdir(mode=0)
+        with as_somebody_ordinary():
+            assert where(Folder("state x", root / "open")) == ["file"]
+            with pytest.raises(PermissionError):
+                where(Folder("state x", root / "closed"))
 
 
 def test_absent_is_not_empty(tmp_path: Path) -> None:
