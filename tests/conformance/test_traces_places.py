@@ -59,7 +59,9 @@ def test_unreadable_is_not_empty() -> None:
         root.chmod(0o755)
         (root / "open").mkdir(mode=0o755)
         (root / "open" / "file").write_text(TEXT)
-        (root / "closed").mkdir(mode=0)
+        (root / "closed").mkdir()
+        (root / "closed" / "file").write_text(TEXT)
+        (root / "closed").chmod(0)
         with as_somebody_ordinary():
             assert where(Folder("state x", root / "open")) == ["file"]
             with pytest.raises(PermissionError):
