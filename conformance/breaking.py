@@ -1,7 +1,7 @@
 """A deployment that may be broken: the people of a check in it, and the powers over its parts.
 
 Breaking parts would disturb the checks beside. Where the run started its deployment itself, such checks get a second one,
-with a database that is safe against a kill, on the one worker that runs them (``xdist_group``); where somebody named a
+with a database that is safe against a kill, on one worker (:mod:`conformance.scheduling`); where somebody named a
 deployment, they break that one, alone in it for their time.
 """
 
@@ -27,9 +27,8 @@ from scenarios.wire import Request
 
 __all__ = ["BREAKING", "Fragile", "breakable", "folder_of", "fragile"]
 
-BREAKING = pytest.mark.xdist_group("breaking")
-"""Marks checks that break parts: one worker runs them all, one after the other."""
-
+BREAKING = pytest.mark.breaking
+"""Marks a file of checks that break parts: one worker runs them all, one after the other."""
 
 _SETTLES_WITHIN = 60.0
 # More than a homeserver's pool has, so that each of its connections is used.

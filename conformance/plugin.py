@@ -74,6 +74,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Register the marker, and check what was asked before anything starts."""
     config.addinivalue_line("markers", "rule(*ids): the rules of the charter that a check observes")
     config.addinivalue_line("markers", "needs(*abilities): what a deployment must allow: load, hostile, faults")
+    config.addinivalue_line("markers", "breaking: breaks parts, so that one worker runs all of them (conformance.scheduling)")
     config.addinivalue_line("markers", "unpaced: looks at the server's own limits, so the harness keeps no rate (hostile)")
     logging.getLogger("nio").setLevel(logging.CRITICAL)
     try:
