@@ -11,21 +11,21 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
 
 from conformance.cast import Cast
-from conformance.exclusion import alone
+from conformance.exclusion import alone, folder_of
 from conformance.outcome import untestable
+from conformance.stage import cast_in
 from conformance.transport import AsyncTransport
 from fixtures.deployment import Deployment
 from fixtures.powers import Powerless, Powers, powers_over
 from scenarios.wire import Request
 
-__all__ = ["BREAKING", "Fragile", "breakable", "folder_of", "fragile"]
+__all__ = ["BREAKING", "Fragile", "breakable", "fragile"]
 
 BREAKING = pytest.mark.breaking
 """Marks a file of checks that break parts: one worker runs them all, one after the other."""
@@ -117,8 +117,6 @@ def breakable(pytestconfig: pytest.Config) -> Iterator[Deployment]:
 @pytest_asyncio.fixture
 async def fragile(request: pytest.FixtureRequest, breakable: Deployment) -> AsyncIterator[Fragile]:
     """Give the people of one check and the powers over their deployment; afterwards all is put right again."""
-    suite: Any = request.config.pluginmanager.getplugin("vigie-suite")
-    recorder = suite.recorder_of(request.node)
     try:
         powers = powers_over(breakable)
     except Powerless as error:
@@ -126,13 +124,12 @@ async def fragile(request: pytest.FixtureRequest, breakable: Deployment) -> Asyn
     folder = folder_of(breakable)
     with alone(folder) if folder is not None else contextlib.nullcontext():
         powers.restore()
-        recorder.watch(breakable)
-        transport = AsyncTransport(breakable.ca, (recorder.exchange,), breakable.origins())
         await _settle(breakable)
+        people = cast_in(breakable, request)
         try:
-            yield Fragile(Cast(breakable, transport, suite.population(request.node), recorder), powers)
+            yield Fragile(people, powers)
         finally:
-            await transport.close()
+            await people.transport.close()
             powers.restore()
 
 
@@ -158,8 +155,3 @@ async def _settle(deployment: Deployment) -> None:
                     raise RuntimeError(f"{home.name} does not reach its database {_SETTLES_WITHIN:g} s after it was put right")
     finally:
         await transport.close()
-
-
-def folder_of(deployment: Deployment) -> Path | None:
-    """Give the folder of a deployment's processes on this machine, if it has one."""
-    return deployment.storage.processes if deployment.storage else None

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from fixtures.cache import locked
+from fixtures.deployment import Deployment
 
-__all__ = ["alone", "beside_others"]
+__all__ = ["alone", "beside_others", "folder_of"]
 
 
 @contextlib.contextmanager
@@ -29,3 +30,8 @@ def beside_others(folder: Path) -> contextlib.AbstractContextManager[None]:
 def alone(folder: Path) -> contextlib.AbstractContextManager[None]:
     """Hold the deployment of this folder alone."""
     return _held(folder, fcntl.LOCK_EX)
+
+
+def folder_of(deployment: Deployment) -> Path | None:
+    """Give the folder of a deployment's processes on this machine, if it has one."""
+    return deployment.storage.processes if deployment.storage else None

@@ -6,36 +6,30 @@ With pytest-xdist the controller starts the deployment and judges; workers run c
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import logging
 import secrets
 import shlex
 import traceback
-from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from datetime import datetime
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
-import pytest_asyncio
 
 from conformance import profiles
-from conformance.adversaries.driving import Adversary, Size, seed_of
+from conformance.adversaries.driving import Size
 from conformance.applicable import variants
-from conformance.breaking import breakable, folder_of, fragile
-from conformance.cast import Cast
+from conformance.breaking import breakable, fragile
 from conformance.catalogue import UnknownRule, load
 from conformance.deploying import Deploying
-from conformance.exclusion import beside_others
-from conformance.guard import allowing
 from conformance.markers import rules_by_test
-from conformance.outcome import status_of, untestable
+from conformance.options import MARKERS, pytest_addoption
+from conformance.outcome import status_of
 from conformance.recorder import Recorder
 from conformance.run import Run, check_id
-from conformance.transport import AsyncTransport
+from conformance.stage import SETUP_FAILED, _allowed, _cast, adversary, deployment
 from conformance.visiting import Visit
-from fixtures.allowance import lacking
 from fixtures.deployment import Deployment
 from fixtures.errors import FixtureError
 from fixtures.population import Population
@@ -45,37 +39,12 @@ from reports.verdict import Check, Level, Status, exit_code
 
 RECORDER: pytest.StashKey[Recorder] = pytest.StashKey()
 ERROR: pytest.StashKey[BaseException | None] = pytest.StashKey()
-SETUP_FAILED = 4
-
-
-def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the suite's options."""
-    group = parser.getgroup("vigie", "Tchap conformance")
-    group.addoption("--deployment", default="embedded", help="embedded, containers, or a deployment's TOML file")
-    group.addoption("--rule", action="append", default=[], help="a rule's id, a chapter or a pattern; may be repeated")
-    group.addoption("--level", default="", help="levels to judge, by commas: must,should,derived")
-    group.addoption("--out", default="", help="folder for verdict and evidence; reports/runs/<time> by default")
-    group.addoption("--database", default="postgresql", choices=("postgresql", "sqlite"), help="of the embedded deployment")
-    group.addoption(
-        "--overlay", action="append", default=[], metavar="HOMESERVER=FILE", help="YAML laid over its configuration"
-    )
-    group.addoption("--images", default="", metavar="FILE", help="TOML of images to use for --deployment containers")
-    group.addoption(
-        "--breakable", default="", choices=("", "own", "same"), help="checks that break parts: in a deployment of their own?"
-    )
-    group.addoption("--profile", default=profiles.DEFAULT, help=f"{', '.join(profiles.names())}: which deviations are accepted")
-    group.addoption("--proof", default="", metavar="FILE", help="what proved each rule; the latest proof.json by default")
-    group.addoption("--run-seed", default="", help="seed of the people and of the adversaries; told in the verdict")
-    group.addoption("--people", default=None, help="keeps the people of one seed apart; told in the verdict, none where fresh")
-    group.addoption("--adversary", default="quick", choices=tuple(Size), help="how long the adversaries look")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the marker, and check what was asked before anything starts."""
-    config.addinivalue_line("markers", "rule(*ids): the rules of the charter that a check observes")
-    config.addinivalue_line("markers", "needs(*abilities): what a deployment must allow: load, hostile, faults")
-    config.addinivalue_line("markers", "breaking: breaks parts, so that one worker runs all of them (conformance.scheduling)")
-    config.addinivalue_line("markers", "unpaced: looks at the server's own limits, so the harness keeps no rate (hostile)")
+    """Register the markers, and check what was asked before anything starts."""
+    for marker in MARKERS:
+        config.addinivalue_line("markers", marker)
     logging.getLogger("nio").setLevel(logging.CRITICAL)
     try:
         levels = [Level(each.strip()) for each in config.getoption("--level").split(",") if each.strip()]
@@ -368,59 +337,4 @@ def rules_of(item: pytest.Item) -> list[str]:
     return [str(rule) for marker in item.iter_markers("rule") for rule in marker.args]
 
 
-@pytest.fixture(scope="session")
-def deployment(pytestconfig: pytest.Config) -> Deployment:
-    """Give the deployment under test; a failure to start ends the run with exit code 4."""
-    suite = cast(Suite, pytestconfig.pluginmanager.getplugin("vigie-suite"))
-    try:
-        found = suite.deploying.get()
-    except FixtureError as error:
-        suite.failure = str(error)
-        pytest.exit(f"vigie: {error}", returncode=SETUP_FAILED)
-    suite.arrive(found)
-    return found
-
-
-@pytest.fixture(autouse=True)
-def _allowed(request: pytest.FixtureRequest) -> None:
-    """Hold a check to what it declares; what the deployment does not allow leaves it untestable."""
-    declared = [str(each) for marker in request.node.iter_markers("needs") for each in marker.args]
-    declared += ["hostile"] if request.node.get_closest_marker("unpaced") or "adversary" in request.fixturenames else []
-    if declared and (missing := lacking(request.getfixturevalue("deployment"), declared)):
-        raise untestable(allowing(missing))
-    if AsyncTransport.guard is not None:
-        AsyncTransport.guard.steps_back = request.node.get_closest_marker("unpaced") is not None
-
-
-@pytest_asyncio.fixture(name="cast")
-async def _cast(request: pytest.FixtureRequest, deployment: Deployment) -> AsyncIterator[Cast]:
-    """Give the people of one check."""
-    suite = cast(Suite, request.config.pluginmanager.getplugin("vigie-suite"))
-    recorder = suite.recorder_of(request.node)
-    folder = folder_of(deployment) if suite.deploying.shared else None
-    with beside_others(folder) if folder is not None else contextlib.nullcontext():
-        recorder.watch(deployment)
-        transport = AsyncTransport(deployment.ca, (recorder.exchange,), deployment.origins())
-        yield Cast(deployment, transport, suite.population(request.node), recorder, suite.run.profile.registration)
-        await transport.close()
-
-
-@pytest.fixture
-def adversary(request: pytest.FixtureRequest, deployment: Deployment) -> Iterator[Adversary]:
-    """Give the adversary of one check, with people and an event loop of its own."""
-    suite = cast(Suite, request.config.pluginmanager.getplugin("vigie-suite"))
-    recorder = suite.recorder_of(request.node)
-    folder = folder_of(deployment) if suite.deploying.shared else None
-    progress = suite.out / "adversaries.log" if suite.size is not Size.QUICK else None
-    if progress:
-        progress.parent.mkdir(parents=True, exist_ok=True)
-    with beside_others(folder) if folder is not None else contextlib.nullcontext(), asyncio.Runner() as runner:
-        recorder.watch(deployment)
-        transport = AsyncTransport(deployment.ca, (recorder.exchange,), deployment.origins())
-        people = Cast(deployment, transport, suite.population(request.node), recorder, suite.run.profile.registration)
-        seed = seed_of(suite.seed, request.node.nodeid)
-        yield Adversary(people, suite.size, seed, runner, recorder.check, progress)
-        runner.run(transport.close())
-
-
-__all__ = ["Suite", "adversary", "breakable", "deployment", "fragile"]
+__all__ = ["Suite", "_allowed", "_cast", "adversary", "breakable", "deployment", "fragile", "pytest_addoption"]
