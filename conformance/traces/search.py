@@ -149,6 +149,8 @@ class _Stream:
                 data = data.replace(soft, b"")
         window, known = self._close_tail + data.translate(None, _WHITE), len(self._close_tail)
         self._close_tail = window[-(self._machine.longest - 1) :]
+        # What may yet turn out to be an end of line may as well be the last of a mark, and of the stream.
+        window += self._carry.translate(None, _WHITE)
         yield from self._told(window, self._machine.look(window)[0], known)
 
     def _told(self, data: bytes, marks: list[_Match], known: int) -> Iterator[tuple[str, str, str, str]]:

@@ -50,6 +50,14 @@ def test_text_is_found_in_any_form_anywhere(text: str, before: bytes, after: byt
     assert marks_in(before + planted + after, Mark.of("it", text), piece=piece) == {"it"}, form
 
 
+@pytest.mark.parametrize("piece", [1, 7, 1 << 20])
+@pytest.mark.parametrize("text", ["chemin:C:\\", "somme=42="])
+def test_text_is_found_whose_end_looks_like_an_end_of_line(text: str, piece: int) -> None:
+    """The last thing in a stream may be what a soft end of line begins with: it is looked at though nothing follows."""
+    half = len(text) // 2
+    assert marks_in((text[:half] + "=\n" + text[half:]).encode(), Mark.of("it", text), piece=piece) == {"it"}
+
+
 @settings(max_examples=40, deadline=None)
 @given(key=st.binary(min_size=32, max_size=128), before=st.binary(max_size=300), piece=st.integers(1, 400), data=st.data())
 def test_key_is_found_in_any_form_anywhere(key: bytes, before: bytes, piece: int, data: st.DataObject) -> None:
