@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from fixtures.allowance import require
 from fixtures.deployment import Deployment
 from load.plan import Plan, draw
 from load.profile import Profile
@@ -32,6 +33,7 @@ def ensure(deployment: Deployment, profile: Profile, progress: Progress, root: P
 
     Raises `FixtureError`, one line, when the deployment does not let it.
     """
+    require(deployment, "accounts", "making a population")
     plan = draw(profile.population, deployment, profile.seed)
     path = population_file(root or home(), deployment, shape_of(profile))
     store = Store(path)

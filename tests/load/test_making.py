@@ -1,0 +1,40 @@
+"""A crowd's people are accounts: they come to be only where accounts are allowed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fixtures.deployment import Deployment, Homeserver
+from fixtures.errors import DeploymentError
+from load import making
+from load.profile import Profile
+
+
+class WentThere(Exception):
+    """What would ask the deployment for the first time."""
+
+
+def goes_there(*_what: object) -> None:
+    raise WentThere
+
+
+def test_nobody_is_made_where_accounts_are_not_allowed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave to load a deployment is none to make accounts on it: refused in a line, with nothing asked or written.
+
+    The same call goes on to the deployment as soon as accounts are allowed too.
+    """
+    monkeypatch.setattr(making, "Provision", goes_there)
+    home = Homeserver(name="a", server_name="a.example", url="https://127.0.0.1:1", domains=("a.example",))
+    abroad = Homeserver(name="b", server_name="b.example", url="https://127.0.0.1:2", people="externals")
+    narrow = Deployment(name="recette", allow=("load",), homeservers=(home, abroad))
+    profile = Profile.read("smoke")
+
+    with pytest.raises(DeploymentError, match=r'on recette needs allow = \["accounts"\]'):
+        making.ensure(narrow, profile, lambda *_far: None, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+    wide = narrow.model_copy(update={"allow": ("load", "accounts")})
+    with pytest.raises(WentThere):
+        making.ensure(wide, profile, lambda *_far: None, tmp_path)
