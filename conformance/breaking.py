@@ -72,10 +72,12 @@ class Fragile:
     async def cut_off(self, homeserver: str) -> AsyncIterator[None]:
         """Have a homeserver be cut off from the others for the length of a block."""
         await asyncio.to_thread(self.powers.cut_off, homeserver)
+        self.cast.transport.reconnect()
         try:
             yield
         finally:
             await asyncio.to_thread(self.powers.heal, homeserver)
+            self.cast.transport.reconnect()
 
     @contextlib.asynccontextmanager
     async def full(self, service: str) -> AsyncIterator[None]:

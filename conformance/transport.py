@@ -44,12 +44,24 @@ class AsyncTransport:
 
     def __init__(self, ca: Path | None, observers: tuple[Observer, ...] = (), origins: Mapping[str, str] | None = None) -> None:
         """Trust this authority, and tell these observers; `origins` are those of `Deployment.origins`."""
-        limits = httpx.Limits(max_connections=50, max_keepalive_connections=20)
-        self._http = httpx.AsyncClient(
-            verify=_context(ca, ca.stat().st_mtime_ns if ca else 0), limits=limits, follow_redirects=False, trust_env=False
-        )
+        self._ca = ca
+        self._http = self._client()
+        self._left: list[httpx.AsyncClient] = []
         self.observers, self._origins = observers, dict(origins or {})
         self._waited = 0.0
+
+    def _client(self) -> httpx.AsyncClient:
+        limits = httpx.Limits(max_connections=50, max_keepalive_connections=20)
+        context = _context(self._ca, self._ca.stat().st_mtime_ns if self._ca else 0)
+        return httpx.AsyncClient(verify=context, limits=limits, follow_redirects=False, trust_env=False)
+
+    def reconnect(self) -> None:
+        """Use new connections from now on: a front that was told to go on by other rules closes the old ones.
+
+        What is under way goes on where it is.
+        """
+        self._left.append(self._http)
+        self._http = self._client()
 
     async def send(self, request: Request) -> Response:
         """Send a request; raises `TimedOut` or `Unreachable`, naming the server and path alone.
@@ -122,7 +134,8 @@ class AsyncTransport:
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._http.aclose()
+        for client in (*self._left, self._http):
+            await client.aclose()
 
     def _tell(self, request: Request, response: Response | None, error: str, began: float) -> None:
         for observer in self.observers:
