@@ -70,6 +70,7 @@ def _set_up() -> int:
     own = Pip((str(VENV / "bin" / "python"), "-m", "pip"), VENV)
     own.install("vigie")
     own(["install", "--no-deps", "--no-build-isolation", "-e", str(ROOT)], "installing the project")
+    own.compile("compiling the environment")
     STAMP.write_text(wanted)
     _say(f"ready after {time.monotonic() - began:.0f} s")
     return 0
