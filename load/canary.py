@@ -55,8 +55,7 @@ class Canary(Device):
             return
         for event in [*content.get("state", {}).get("events", ()), *content.get("timeline", {}).get("events", ())]:
             if event["type"] == "m.room.member":
-                state = event["content"].get("membership", "leave")
-                self._around.on_member(told, event["state_key"], state, self.session.server_name)
+                self._around.on_member(told, event, self.session.server_name)
         if measures is None:
             return
         # What filled a gap, and then what came in this answer: something that comes twice is to be seen twice.

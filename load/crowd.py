@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from random import Random
+from typing import Any
 
 import gevent
 
@@ -198,15 +199,17 @@ class Crowd:
         self.measures.delivery.room(room.room_id, room.kind, devices, size=size)
 
     def left(self, room: Room, member: Member) -> None:
-        """Take it that somebody is leaving a room."""
+        """Take it that somebody is leaving a room; who still hears of their joining it hears nothing new."""
+        room.told[member.user_id] = room.told.get(member.user_id, 0) + 1
         self.around.go(room, member.user_id)
         for device in self._devices(member):
             self.measures.delivery.leave(room.room_id, device.number)
 
     def arrived(self, member: Member, device: AnyDevice) -> None:
         """Take a device that somebody just logged in on: from now on it is to see what its person sees."""
+        now = time.monotonic()
         for room_id in member.rooms():
-            self.measures.delivery.join(room_id, device.number, device.session.server_name)
+            self.measures.delivery.join(room_id, device.number, device.session.server_name, now)
 
     def registered(self, session: Session) -> None:
         """Take somebody new; they take part no further."""
@@ -215,26 +218,29 @@ class Crowd:
     def _devices(self, member: Member) -> list[AnyDevice]:
         return [*member.devices, *([member.extra] if member.extra else [])]
 
-    def _on_member(self, room: Room, user_id: str, membership: str, origin: str) -> None:
+    def _on_member(self, room: Room, event: Mapping[str, Any], origin: str) -> None:
         """Take what a sync says of a member: who joins is expected to read when every homeserver of the room knows of it."""
+        user_id, membership, at = event["state_key"], event["content"].get("membership", "leave"), event["origin_server_ts"]
         member = self._by_user.get(user_id)
-        if member is None or self.around.measures is None:
+        known = room.told.get(user_id, 0)
+        if member is None or self.around.measures is None or at < known:
             return
-        if membership != "join":
+        room.told[user_id] = at
+        if membership != "join" or at > known:
             room.joining.pop(user_id, None)
+        if membership != "join":
             if user_id in room.members:
                 self.left(room, member)
-            return
-        if user_id in room.members:
-            return
-        seen = room.joining.setdefault(user_id, set())
-        seen.add(origin)
-        servers = {each.split(":", 1)[1] for each in (*room.members, user_id)}
-        if servers <= seen:
-            del room.joining[user_id]
-            self.around.enter(room, user_id)
-            for device in self._devices(member):
-                self.measures.delivery.join(room.room_id, device.number, device.session.server_name)
+        elif user_id not in room.members:
+            seen = room.joining.setdefault(user_id, set())
+            seen.add(origin)
+            servers = {each.split(":", 1)[1] for each in (*room.members, user_id)}
+            if servers <= seen:
+                del room.joining[user_id]
+                self.around.enter(room, user_id)
+                now = time.monotonic()
+                for device in self._devices(member):
+                    self.measures.delivery.join(room.room_id, device.number, device.session.server_name, now)
 
 
 def _canaries(plan: Plan, share: float, seed: int) -> set[int]:

@@ -61,7 +61,10 @@ class CrowdMachine:
 
     __slots__ = (
         "_account",
+        "_changed",
+        "_changes",
         "_counted",
+        "_fallback",
         "_inbound",
         "_keep",
         "_known",
@@ -94,10 +97,14 @@ class CrowdMachine:
         self._session, self._trusted, self._reads, self._keep = session, trusted, reads, keep
         self._uploaded = account is not None
         self._counted = ONE_TIME_KEYS if account else 0
+        # The server has a fallback key that nobody has used yet.
+        self._fallback = account is not None
         self._account = account or Account()
         self.curve25519 = self._account.curve25519_key.to_base64()
         self.ed25519 = self._account.ed25519_key.to_base64()
         self._known: dict[str, tuple[DeviceKeys, ...]] = {}
+        self._changed: dict[str, int] = {}
+        self._changes = 0
         self._olm: dict[str, list[OlmSession]] = {}
         self._outbound: dict[str, _Outbound] = {}
         self._inbound: dict[str, InboundGroupSession] = {}
@@ -112,24 +119,33 @@ class CrowdMachine:
     # One's own keys.
 
     async def upload(self) -> None:
-        """Upload what the server lacks: the device's keys once, one-time keys as they are used up."""
-        if self._uploaded and self._counted > ONE_TIME_KEYS // 2:
+        """Upload what the server lacks: the device's keys once, one-time keys and the fallback key as they are used up."""
+        if self._is_provided():
             return
         self._account.generate_one_time_keys(ONE_TIME_KEYS - self._counted)
-        body: dict[str, Any] = {"one_time_keys": self._one_time_keys()}
+        body: dict[str, Any] = {"one_time_keys": self._signed_keys(self._account.one_time_keys)}
+        if not self._fallback:
+            self._account.generate_fallback_key()  # type: ignore[attr-defined]  # its stubs lack it
+            body["fallback_keys"] = self._signed_keys(self._account.fallback_key, fallback=True)  # type: ignore[attr-defined]
         if not self._uploaded:
             body["device_keys"] = self._device_keys()
         self._account.mark_keys_as_published()
-        self._counted = ONE_TIME_KEYS  # nobody else asks for the same while this is under way
+        # Nobody else asks for the same while this is under way.
+        self._counted, self._fallback = ONE_TIME_KEYS, True
         self._keep(self._account)
         answer = ok(await self._session.send("POST", "/keys/upload", to_json(body)))
         self._counted = answer["one_time_key_counts"].get("signed_curve25519", 0)
         self._uploaded = True
 
-    def counted(self, counts: Mapping[str, int]) -> bool:
-        """Take what a sync says of the one-time keys left; tells whether an upload is due."""
+    def counted(self, counts: Mapping[str, int], unused: Sequence[str] | None = None) -> bool:
+        """Take what a sync says of the one-time keys left, and of unused fallback keys; tells whether an upload is due."""
         self._counted = counts.get("signed_curve25519", self._counted)
-        return self._counted <= ONE_TIME_KEYS // 2
+        if unused is not None:
+            self._fallback = "signed_curve25519" in unused
+        return not self._is_provided()
+
+    def _is_provided(self) -> bool:
+        return self._uploaded and self._fallback and self._counted > ONE_TIME_KEYS // 2
 
     def _device_keys(self) -> dict[str, Any]:
         device_id = self._session.device_id
@@ -141,9 +157,8 @@ class CrowdMachine:
         }
         return self._signed(content)
 
-    def _one_time_keys(self) -> dict[str, Any]:
-        found = self._account.one_time_keys
-        return {f"signed_curve25519:{name}": self._signed({"key": key.to_base64()}) for name, key in found.items()}
+    def _signed_keys(self, keys: Mapping[str, Any], **more: Any) -> dict[str, Any]:
+        return {f"signed_curve25519:{name}": self._signed({"key": key.to_base64(), **more}) for name, key in keys.items()}
 
     def _signed(self, content: dict[str, Any]) -> dict[str, Any]:
         signature = self._account.sign(canonical(content)).to_base64()
@@ -154,18 +169,29 @@ class CrowdMachine:
 
     def forget(self, users: Iterable[str]) -> None:
         """Take it that these people's devices changed: they are asked for again before the next message to them."""
-        changed = {user for user in users if self._known.pop(user, None) is not None}
-        if changed:
+        self._changes += 1
+        known = False
+        for user in users:
+            self._changed[user] = self._changes
+            known = self._known.pop(user, None) is not None or known
+        if known:
             for outbound in self._outbound.values():
                 outbound.version = -1
 
-    async def _query(self, users: Iterable[str]) -> None:
-        wanted: dict[str, list[str]] = {user: [] for user in users if user not in self._known}
-        if not wanted:
-            return
-        answer = ok(await self._session.send("POST", "/keys/query", to_json({"device_keys": wanted, "timeout": 10_000})))
-        for user in wanted:
-            self._known[user] = tuple(self._trusted.of(user, answer))
+    async def _query(self, users: Iterable[str]) -> set[DeviceKeys]:
+        """Give all devices of these people, one's own left out; asks for those of whom nothing is known."""
+        found, wanted = dict[str, tuple[DeviceKeys, ...]](), dict[str, list[str]]()
+        for user in users:
+            if user in self._known:
+                found[user] = self._known[user]
+            else:
+                wanted[user] = []
+        if wanted:
+            answer = ok(await self._session.send("POST", "/keys/query", to_json({"device_keys": wanted, "timeout": 10_000})))
+            for user in wanted:
+                found[user] = self._known[user] = tuple(self._trusted.of(user, answer))
+        # Not what is known by now: somebody who is forgotten meanwhile did not leave.
+        return {each for devices in found.values() for each in devices if each.curve25519 != self.curve25519}
 
     async def _claim(self, devices: Iterable[DeviceKeys]) -> None:
         missing = [device for device in devices if device.curve25519 not in self._olm]
@@ -213,11 +239,8 @@ class CrowdMachine:
 
     async def _share(self, room_id: str, version: int, people: Sequence[str], current: _Outbound | None) -> _Outbound:
         """Give a room key that all of these people's devices have, and nobody else: who left gets no newer ones."""
-        await self._query(people)
-        own = (self._session.user_id, self._session.device_id)
-        devices = {
-            device for user in people for device in self._known.get(user, ()) if (device.user_id, device.device_id) != own
-        }
+        changes = self._changes
+        devices = await self._query(people)
         outbound = self._fresh() if current is None or current.shared - devices else current
         self._outbound[room_id] = outbound
         # Now, and not when it is done: what changes meanwhile asks for sharing it again.
@@ -229,6 +252,11 @@ class CrowdMachine:
         except BaseException:
             outbound.version = -1
             raise
+        # What was answered may be of before a change that was told meanwhile: these people are asked for once more.
+        stale = [user for user in people if self._changed.get(user, 0) > changes]
+        if stale:
+            self.forget(stale)
+            outbound.version = -1
         return outbound
 
     async def _give(self, room_id: str, outbound: _Outbound, devices: Iterable[DeviceKeys]) -> None:

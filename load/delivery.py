@@ -82,9 +82,9 @@ class Delivery:
             self.join(room_id, device, origin)
         return room
 
-    def join(self, room_id: str, device: int, origin: str) -> None:
-        """Expect a device to see what is sent in a room from now on."""
-        self.rooms[room_id].add(device, origin)
+    def join(self, room_id: str, device: int, origin: str, at: float = 0.0) -> None:
+        """Expect a device to see what is acknowledged in a room from now on, and to decrypt what is sent from now on."""
+        self.rooms[room_id].add(device, origin, at)
         self._of_device.setdefault(device, set()).add(room_id)
 
     def leave(self, room_id: str, device: int) -> None:
@@ -144,6 +144,8 @@ class Delivery:
         if event_id in self._early:
             early = self._early.pop(event_id)
             for observer, at, sight in early.sights:
+                if not _is_told(event, observer):
+                    self._decrypting.pop((observer, event_id), None)
                 self._match(event_id, event, observer, at)
                 self._order_before(event_id, event, observer, sight)
             for observer, seen_at, at in early.decrypted:
@@ -159,7 +161,7 @@ class Delivery:
     def seen(self, room_id: str, device: int, event_id: str, at: float, decrypts: bool = False) -> None:
         """Enter that a message stands in a device's timeline; `decrypts` says that the device will decrypt it."""
         event = self._events.get(event_id)
-        if decrypts and (event is None or (event.sender != device and not event.seen & event.room.bit(device))):
+        if decrypts and (event is None or _is_told(event, device)):
             self._decrypting.setdefault((device, event_id), _Waiting(at))
         if event is not None:
             self._match(event_id, event, device, at)
@@ -272,3 +274,9 @@ class Delivery:
         waiting, event = self._decrypting.pop((device, event_id)), self._events.get(event_id)
         who = "undecryptable-canaries" if device in self.canaries else "undecryptable-crowd"
         self.tally.offence(who, event_id, device, event.intended if event else waiting.seen_at, waiting.reason)
+
+
+def _is_told(event: Event, device: int) -> bool:
+    """Tell whether a device is to decrypt a message that it sees for the first time: it was there when it was sent."""
+    room = event.room
+    return bool(event.missing & room.bit(device)) and event.sent >= room.entered.get(device, 0.0)

@@ -121,7 +121,7 @@ class CrowdDevice:
             for room_id in rooms.get("invite", ()):
                 self.hooks.invited(room_id)
         counts = answer.get("device_one_time_keys_count")
-        if counts is not None and self.machine.counted(counts):
+        if counts is not None and self.machine.counted(counts, answer.get("device_unused_fallback_key_types")):
             await self.machine.upload()
 
     async def _take_room(self, room_id: str, content: Mapping[str, Any], at: float, before: str) -> None:
@@ -196,8 +196,7 @@ class CrowdDevice:
             self._decrypt(room_id, event_id, content)
 
     def _member(self, room: Room, event: Mapping[str, Any]) -> None:
-        membership = event["content"].get("membership", "leave")
-        self._around.on_member(room, event["state_key"], membership, self.session.server_name)
+        self._around.on_member(room, event, self.session.server_name)
 
     def close(self) -> None:
         """Close the connections."""

@@ -21,7 +21,11 @@ def size_class(members: int) -> str:
 
 @dataclass(slots=True)
 class Room:
-    """A room; `latest` is by device and origin the latest moment at which something that the device saw was sent."""
+    """A room; `latest` is by device and origin the latest moment at which something that the device saw was sent.
+
+    What was acknowledged before `since` is nothing new to a device, and what was sent before it `entered` is no secret that it
+    was told.
+    """
 
     id: str
     kind: str
@@ -30,6 +34,7 @@ class Room:
     origins: dict[int, str] = field(default_factory=dict)
     present: int = NO_ONE
     since: dict[int, float] = field(default_factory=dict)
+    entered: dict[int, float] = field(default_factory=dict)
     latest: dict[tuple[int, str], float] = field(default_factory=dict)
     early: int = 0
     sights: int = 0
@@ -44,8 +49,9 @@ class Room:
         """Give a device's bit; nothing when it is not in the room."""
         return self.bits.get(device, NO_ONE)
 
-    def add(self, device: int, origin: str) -> None:
-        """Let a device in, or in again."""
+    def add(self, device: int, origin: str, at: float = 0.0) -> None:
+        """Let a device in, or in again: its homeserver shows it what was said before, the keys of which it was not given."""
+        self.since[device] = self.entered[device] = at
         self.bits.setdefault(device, 1 << len(self.bits))
         self.origins[device] = origin
         self.present |= self.bits[device]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import count
 from random import Random
+from typing import Any
 
 from fixtures.deployment import Deployment, Homeserver
 from load.devicekeys import KnownKeys
@@ -33,6 +34,8 @@ class Room:
     guests: bool = False
     # Whose membership was seen from which homeserver: who joins is expected to read when all have seen it.
     joining: dict[str, set[str]] = field(default_factory=dict)
+    # Of when the newest membership is that was seen, by its homeserver's clock: who hears late tells nothing new.
+    told: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass
@@ -50,8 +53,8 @@ class Surroundings:
     """The rooms in which somebody is, by their identifier."""
     measures: Measures | None = None
     """None until second 0: what happens before is preparation."""
-    on_member: Callable[[Room, str, str, str], None] = lambda _room, _user, _membership, _origin: None
-    """Told what a sync says of a member: room, user, membership, and the homeserver it was seen from."""
+    on_member: Callable[[Room, Mapping[str, Any], str], None] = lambda _room, _event, _origin: None
+    """Told what a sync says of a member: room, event, and the homeserver it was seen from."""
     said: dict[str, int] = field(default_factory=dict)
     _numbers: count[int] = field(default_factory=lambda: count(_FIRST_NEW))
 

@@ -133,6 +133,30 @@ def test_who_leaves_or_joins_a_room_owes_what_was_sent_while_they_were_in_it() -
     assert {(o.event_id, o.device) for o in delivery.tally.offences["lost"]} == {("$1", CLAIRE), ("$2", CLAIRE), ("$2", 4)}
 
 
+def test_who_joins_is_shown_what_was_said_before_and_need_not_read_it() -> None:
+    """A newcomer's timeline shows what was sent before and while they came: seen late, no double, and its key nobody's debt."""
+    delivery = at_work()
+    delivery.acknowledged(ROOM, ANNE, "$before", 10, 10, 10.1)
+    delivery.seen(ROOM, BASILE, "$before", 10.2, decrypts=True)
+    delivery.decrypted(BASILE, "$before", 10.2)
+    delivery.leave(ROOM, BASILE)
+    delivery.join(ROOM, BASILE, "un", at=10.5)
+    delivery.join(ROOM, 4, "un", at=10.5)
+    for device in (BASILE, 4):
+        delivery.seen(ROOM, device, "$before", 11, decrypts=True)
+        # Sent before they were there, acknowledged after: not even its sender knew of them.
+        delivery.seen(ROOM, device, "$meanwhile", 11, decrypts=True)
+    delivery.acknowledged(ROOM, ANNE, "$meanwhile", 10.4, 10.4, 11.2)
+    delivery.acknowledged(ROOM, ANNE, "$after", 12, 12, 12.1)
+    for device in (BASILE, 4):
+        delivery.seen(ROOM, device, "$after", 12.2, decrypts=True)
+    delivery.finish()
+    offences = delivery.tally.offences
+    assert "duplicated" not in offences
+    assert {(o.event_id, o.device) for o in offences["undecryptable-crowd"]} == {("$after", BASILE), ("$after", 4)}
+    assert {(o.event_id, o.device) for o in offences["lost"]} == {(e, CLAIRE) for e in ("$before", "$meanwhile", "$after")}
+
+
 def test_order_is_that_in_which_one_homeserver_acknowledged() -> None:
     delivery = at_work()
     delivery.acknowledged(ROOM, ANNE, "$1", 10, 10, 10.1)

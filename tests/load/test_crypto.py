@@ -1,0 +1,120 @@
+"""The crowd's keys when people's devices change at the worst moment: while they are asked for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from load.crypto import CrowdMachine
+from load.devicekeys import KnownKeys
+from load.driver import drive
+from scenarios.session import Session
+from scenarios.wire import Request, Response
+
+ROOM = "!salon:un"
+
+
+class KeyServer:
+    """The key endpoints of a homeserver, in memory; `meanwhile` happens once, while a query is under way."""
+
+    def __init__(self) -> None:
+        self.devices: dict[str, dict[str, Any]] = {}
+        self.keys: dict[tuple[str, str], dict[str, Any]] = {}
+        self.fallback: dict[tuple[str, str], dict[str, Any]] = {}
+        self.inbox: dict[tuple[str, str], list[dict[str, Any]]] = {}
+        self.meanwhile: Callable[[], None] = lambda: None
+
+    async def send(self, request: Request) -> Response:
+        body = json.loads(request.body or b"{}")
+        user, device = request.headers["Authorization"].removeprefix("Bearer ").split("/")
+        endpoint = request.url.split("/v3/")[1].split("/")
+        answer = self.answer(endpoint, user, device, body)
+        if endpoint == ["keys", "query"]:
+            happening, self.meanwhile = self.meanwhile, lambda: None
+            happening()
+        return Response(200, {}, json.dumps(answer).encode(), request)
+
+    def answer(self, endpoint: list[str], user: str, device: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        if endpoint == ["keys", "upload"]:
+            self.devices.setdefault(user, {}).update({device: body["device_keys"]} if "device_keys" in body else {})
+            self.keys.setdefault((user, device), {}).update(body["one_time_keys"])
+            self.fallback[user, device] = body.get("fallback_keys", self.fallback.get((user, device), {}))
+            return {"one_time_key_counts": {"signed_curve25519": len(self.keys[user, device])}}
+        if endpoint == ["keys", "query"]:
+            return {"device_keys": {each: dict(self.devices.get(each, {})) for each in body["device_keys"]}}
+        if endpoint == ["keys", "claim"]:
+            return {"one_time_keys": {u: {d: self.claimed(u, d) for d in ds} for u, ds in body["one_time_keys"].items()}}
+        for recipient, messages in body["messages"].items():
+            for to, content in messages.items():
+                self.inbox.setdefault((recipient, to), []).append({"sender": user, "content": content})
+        return {}
+
+    def claimed(self, user: str, device: str) -> dict[str, Any]:
+        left = self.keys[user, device]
+        return dict([left.popitem()]) if left else self.fallback[user, device]
+
+    async def sleep(self, seconds: float) -> None: ...
+
+    def now(self) -> float:
+        return 0.0
+
+
+def machine(server: KeyServer, user: str, device: str = "UN") -> CrowdMachine:
+    session = Session(server, "http://un", "un", f"@{user}:un", device, f"@{user}:un/{device}")
+    made = CrowdMachine(session, KnownKeys())
+    drive(made.upload())
+    return made
+
+
+def say(sender: CrowdMachine, *people: str, version: int = 1) -> dict[str, Any]:
+    audience = [f"@{each}:un" for each in people]
+    told: dict[str, Any] = json.loads(
+        drive(sender.encrypt(ROOM, version, lambda: audience, "m.room.message", {"body": "bonjour"}))
+    )
+    return told
+
+
+def reads(server: KeyServer, reader: CrowdMachine, user: str, told: Mapping[str, Any], device: str = "UN") -> bool:
+    reader.receive(server.inbox.pop((f"@{user}:un", device), ()))
+    return reader.holds(told["session_id"]) and reader.decrypt(ROOM, told)["content"]["body"] == "bonjour"
+
+
+def test_who_is_forgotten_while_others_are_asked_for_is_not_taken_for_gone() -> None:
+    """Béa's devices change while Cyd's are asked for: the message goes to Béa all the same."""
+    server = KeyServer()
+    ada, bea, cyd = machine(server, "ada"), machine(server, "bea"), machine(server, "cyd")
+    assert reads(server, bea, "bea", say(ada, "bea"))
+    server.meanwhile = lambda: ada.forget(["@bea:un"])
+    told = say(ada, "bea", "cyd", version=2)
+    assert reads(server, bea, "bea", told) and reads(server, cyd, "cyd", told)
+
+
+def test_a_device_that_comes_while_its_owner_is_asked_for_gets_the_next_message() -> None:
+    """Béa logs in on a second device while Ada asks for her devices: the answer is old, and is not relied upon again."""
+    server = KeyServer()
+    ada, bea = machine(server, "ada"), machine(server, "bea")
+    second: list[CrowdMachine] = []
+
+    def logs_in() -> None:
+        second.append(machine(server, "bea", "DEUX"))
+        ada.forget(["@bea:un"])
+
+    server.meanwhile = logs_in
+    assert reads(server, bea, "bea", say(ada, "bea"))
+    told = say(ada, "bea")
+    assert reads(server, bea, "bea", told) and reads(server, second[0], "bea", told, "DEUX")
+
+
+def test_a_device_without_one_time_keys_is_reached_by_its_fallback_key() -> None:
+    """More people write to Béa than she has one-time keys, before she is there to upload more."""
+    server = KeyServer()
+    bea = machine(server, "bea")
+    server.keys["@bea:un", "UN"].clear()
+    ada, cyd = machine(server, "ada"), machine(server, "cyd")
+    assert reads(server, bea, "bea", say(ada, "bea")) and reads(server, bea, "bea", say(cyd, "bea"))
+    assert ada.no_one_time_key == cyd.no_one_time_key == 0
+    used = bea.counted({"signed_curve25519": 50}, [])
+    before = server.fallback["@bea:un", "UN"]
+    drive(bea.upload())
+    assert used and server.fallback["@bea:un", "UN"] != before, "a fallback key that was used is not replaced"
