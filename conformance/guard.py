@@ -10,7 +10,7 @@ import json
 import re
 import secrets
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -89,7 +89,7 @@ class Guard:
             content = {**content, "initial_device_display_name": named}
         else:
             return request
-        return replace(request, body=json.dumps(content).encode())
+        return request._replace(body=json.dumps(content).encode())
 
     # Before: what is about to be made
 

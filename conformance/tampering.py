@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -59,7 +59,7 @@ class Tampering:
             self.syncs.append(json.loads(response.body))
         for change in changes:
             change(content)
-        return replace(response, body=json.dumps(content).encode())
+        return response._replace(body=json.dumps(content).encode())
 
     async def sleep(self, seconds: float) -> None:
         """Wait."""

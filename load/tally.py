@@ -88,22 +88,26 @@ class Tally:
 
     def sent(self, act: str, cell: Cell, intended: float, actual: float, acknowledged: float, expected: int) -> None:
         """Enter a message that was acknowledged, and how many deliveries of it are expected."""
-        window = self.windows.at(intended - self.start)
-        stages = self._cell(window, cell)
-        stages[0].record(acknowledged - intended)
-        stages[1].record(acknowledged - actual)
-        self.slice(intended).acknowledged.record(acknowledged - intended)
-        self.act(act, intended, actual, acknowledged)
-        self.add("acknowledged", acknowledged)
-        self.count("sends", 1, intended)
-        self.count("expected", expected, intended)
+        # Done for every message: by hand, what `act`, `add` and `count` do.
+        window, later = self.windows.at(intended - self.start), self.windows.at(acknowledged - self.start)
+        from_intended, from_actual = acknowledged - intended, acknowledged - actual
+        stages, pair = self._cell(window, cell), self._act(window, act)
+        stages[0].record(from_intended)
+        stages[1].record(from_actual)
+        pair[0].record(from_intended)
+        pair[1].record(from_actual)
+        self.slice(intended).acknowledged.record(from_intended)
+        there, counts = self.slice(acknowledged).counts, self.counts
+        there["done"] = there.get("done", 0) + 1
+        there["acknowledged"] = there.get("acknowledged", 0) + 1
+        for key, number in (
+            ((later, "acknowledged"), 1), ((window, "done"), 1), ((window, "sends"), 1), ((window, "expected"), expected),
+        ):  # fmt: skip
+            counts[key] = counts.get(key, 0) + number
 
     def act(self, act: str, intended: float, actual: float, finished: float) -> None:
         """Enter an act that went well."""
-        key = (self.windows.at(intended - self.start), act)
-        pair = self.acts.get(key)
-        if pair is None:
-            pair = self.acts[key] = (Histogram(), Histogram())
+        pair = self._act(self.windows.at(intended - self.start), act)
         pair[0].record(finished - intended)
         pair[1].record(finished - actual)
         self.count("done", 1, intended)
@@ -150,6 +154,12 @@ class Tally:
         found = self.cells.get((window, cell))
         if found is None:
             found = self.cells[window, cell] = [Histogram() for _ in STAGES]
+        return found
+
+    def _act(self, window: Window, act: str) -> tuple[Histogram, Histogram]:
+        found = self.acts.get((window, act))
+        if found is None:
+            found = self.acts[window, act] = (Histogram(), Histogram())
         return found
 
     # What is asked.

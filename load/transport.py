@@ -20,7 +20,7 @@ import gevent
 from gevent import monkey, socket
 from gevent import ssl as gevent_ssl
 
-from load.answer import Answer, BrokenAnswer
+from load.answer import Answer, BrokenAnswer, read_answer
 from load.deadlines import Deadlines
 from scenarios.wire import Request, Response, TimedOut, Unreachable
 
@@ -54,18 +54,34 @@ _deadlines = Deadlines()
 
 
 class _Connection:
-    """A connection to one origin, and the head that all its requests have in common."""
+    """A connection to one origin."""
 
-    __slots__ = ("at", "deadline", "overdue", "socket")
+    __slots__ = ("_hub", "_readable", "_said", "at", "deadline", "overdue", "socket")
 
     def __init__(self, plain: Any) -> None:
-        self.socket, self.at, self.deadline, self.overdue = plain, 0.0, 0.0, False
+        self.socket, self.at, self.deadline, self.overdue, self._said = plain, 0.0, 0.0, False, False
+        self._hub = gevent.get_hub()
+        self._readable = self._hub.loop.io(plain.fileno(), 1)
 
     def say(self, data: bytes) -> None:
         # Almost always all of it goes at once, for a third of what `sendall` costs.
         sent = self.socket.send(data)
         if sent < len(data):
             self.socket.sendall(data[sent:])
+        self._said = True
+
+    def receive(self, size: int) -> bytes:
+        """Receive; what was just asked for is never there yet, and looking in vain costs as much as waiting."""
+        if self._said:
+            self._said = False
+            self._hub.wait(self._readable)
+        data: bytes = self.socket.recv(size)
+        return data
+
+    def close(self) -> None:
+        """Close it; whoever waits at it gets an `OSError`."""
+        self._hub.cancel_wait(self._readable, OSError(None, "the connection was closed"), True)
+        self.socket.close()
 
     def expire(self) -> None:
         """End the connection under whoever waits at it: its time is over."""
@@ -129,8 +145,7 @@ class GeventTransport:
             connection.deadline = began + request.timeout
             _deadlines.waiting.add(connection)
             connection.say(_bytes(request, origin, target))
-            answer = Answer(headless=request.method == "HEAD")
-            answer.read(connection.socket)
+            answer = read_answer(connection.receive, headless=request.method == "HEAD")
             done = answer.reusable and not connection.overdue
         except (BrokenAnswer, OSError, ValueError) as error:
             if isinstance(error, TimeoutError) or (connection is not None and connection.overdue):
@@ -151,7 +166,7 @@ class GeventTransport:
         while free:
             connection = free.pop()
             if connection.is_stale(time.monotonic()):
-                connection.socket.close()
+                connection.close()
                 continue
             self._used.add(connection)
             return connection
@@ -166,7 +181,7 @@ class GeventTransport:
             connection.at = time.monotonic()
             self._free.setdefault(origin, []).append(connection)
         else:
-            connection.socket.close()
+            connection.close()
 
     def _connect(self, origin: str, timeout: float) -> _Connection:
         parts = urlsplit(origin)
@@ -190,7 +205,7 @@ class GeventTransport:
     def close(self) -> None:
         """Close every connection; whoever waits on one gets `Unreachable`."""
         for connection in [*self._used, *(each for free in self._free.values() for each in free)]:
-            connection.socket.close()
+            connection.close()
         self._used.clear()
         self._free.clear()
 

@@ -15,8 +15,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from types import MappingProxyType
+from typing import Any, NamedTuple, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 __all__ = [
@@ -34,20 +34,19 @@ __all__ = [
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+# Tuples: a crowd makes thousands a second of each, and a frozen dataclass takes four times as long to make.
+class Request(NamedTuple):
     """An HTTP request; `who` names whose act it is in the evidence and is not sent, `timeout` is in seconds."""
 
     method: str
     url: str
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = MappingProxyType({})
     body: bytes | None = None
     timeout: float = 60.0
     who: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
+class Response(NamedTuple):
     """An HTTP answer, whatever its status."""
 
     status: int
