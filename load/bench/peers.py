@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from fixtures.debian import Prefix, debian
+from load.bench.readers import answers
 
 __all__ = ["holder", "nginx"]
 
@@ -38,6 +39,8 @@ http {{
     keepalive_requests 100000000;
     default_type application/json;
     location /_matrix/client/v3/sync {{ proxy_pass http://127.0.0.1:{holder}; proxy_read_timeout 120s; }}
+    location ~ /keys/query$ {{ return 200 '{query}'; }}
+    location ~ /keys/claim$ {{ return 200 '{claim}'; }}
     location ~ /members$ {{ return 200 '{{"chunk":[]}}'; }}
     location ~ /send/ {{ return 200 '{{"event_id":"${{dollar}}$request_id"}}'; }}
     location / {{ return 200 '{{}}'; }}
@@ -89,7 +92,7 @@ def nginx(folder: Path, holding: int) -> Iterator[int]:
     """Give the port of an nginx that does nothing; polls go to the holder."""
     port = _free_port()
     prefix: Prefix = debian("nginx")
-    (folder / "nginx.conf").write_text(_CONFIGURATION.format(folder=folder, port=port, holder=holding))
+    (folder / "nginx.conf").write_text(_CONFIGURATION.format(folder=folder, port=port, holder=holding, **answers()))
     command = [str(prefix.program("nginx")), "-p", str(folder), "-c", str(folder / "nginx.conf"), "-e", "stderr"]
     with _running(command, port, prefix.environment() or None):
         yield port

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import sys
 
-if sys.argv[1:2] != ["nio"]:
+if not "".join(sys.argv[1:2]).startswith("nio"):
     from gevent import monkey
 
     monkey.patch_all()
 
-import asyncio
 import gc
 import json
 import logging
@@ -25,6 +24,8 @@ from vodozemac import Account
 
 from fixtures.deployment import Deployment, Homeserver
 from fixtures.population import Population as Names
+from load.bench.nio_client import send_for_a_while
+from load.bench.readers import READER
 from load.crypto import CrowdMachine
 from load.devicekeys import KnownKeys
 from load.plan import PersonPlan, Plan, RoomPlan
@@ -71,43 +72,14 @@ def fast(url: str, seconds: float) -> dict[str, float]:
 
 
 def nio(url: str, seconds: float) -> dict[str, float]:
-    """matrix-nio's AsyncClient, sending encrypted messages; its store is in memory, which is kinder than its own."""
-    from nio import AsyncClient, MatrixRoom
-    from nio.crypto import Olm
+    """matrix-nio's AsyncClient as it comes: what it knows is in SQLite."""
+    with tempfile.TemporaryDirectory() as folder:
+        return send_for_a_while(url, AGENTS, seconds, _WARM_UP, _TEXT, Path(folder))
 
-    from scenarios.keystore import MemoryStore
 
-    done = [0]
-
-    async def sender(number: int) -> None:
-        user, room_id = f"@{number}:bench", f"!{number}:bench"
-        client = AsyncClient(url, user)
-        client.access_token, client.user_id, client.device_id = "bench", user, "BENCH"
-        client.store = MemoryStore()
-        client.olm = Olm(user, "BENCH", client.store)
-        room = MatrixRoom(room_id, user, encrypted=True)
-        room.members_synced = True
-        client.rooms[room_id] = room
-        while True:
-            if client.olm.should_share_group_session(room_id):
-                client.olm.create_outbound_group_session(room_id)
-                client.olm.outbound_group_sessions[room_id].mark_as_shared()
-            await client.room_send(room_id, "m.room.message", _TEXT)
-            done[0] += 1
-
-    async def everybody() -> dict[str, float]:
-        senders = [asyncio.ensure_future(sender(number)) for number in range(AGENTS)]
-        await asyncio.sleep(_WARM_UP)
-        first, used, began = done[0], time.process_time(), time.monotonic()
-        await asyncio.sleep(seconds)
-        number, used, took = done[0] - first, time.process_time() - used, time.monotonic() - began
-        for each in senders:
-            if each.done():
-                each.result()
-            each.cancel()
-        return {"number": number, "rate": number / took, "processor_us": used / max(number, 1) * 1e6, "processor": used / took}
-
-    return asyncio.run(everybody())
+def nio_in_memory(url: str, seconds: float) -> dict[str, float]:
+    """matrix-nio's AsyncClient with a store in memory, which is kinder than its own."""
+    return send_for_a_while(url, AGENTS, seconds, _WARM_UP, _TEXT, None)
 
 
 class Standing:
@@ -170,6 +142,8 @@ def crowd(url: str, seconds: float, *, measuring: bool = True) -> dict[str, floa
         standing = Standing(url, AGENTS, Path(folder), _profile())
         crowd = standing.crowd
         measures = crowd.begin(time.monotonic())
+        for room in crowd.around.rooms.values():
+            crowd.around.enter(room, READER)
         if not measuring:
             measures.delivery.acknowledged = lambda *_args, **_more: None  # type: ignore[method-assign]
             for member in crowd.members:
@@ -320,6 +294,7 @@ def _syncs(reader: CrowdMachine, measures: Any, room_id: str, events: int, each:
 _WHO: dict[str, Callable[[str, float], dict[str, float]]] = {
     "fast": fast,
     "nio": nio,
+    "nio-memory": nio_in_memory,
     "crowd": crowd,
     "unmeasured": unmeasured,
     "idle": idle,
