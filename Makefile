@@ -38,6 +38,7 @@ SEED := 2991972247
 test: lint
 	@mkdir -p .vigie/tmp
 	PYTEST_DEBUG_TEMPROOT=$(CURDIR)/.vigie/tmp .venv/bin/pytest tests --ignore=tests/containers
+	.venv/bin/vigie prove
 	.venv/bin/vigie check --seed $(SEED)
 
 # What takes an engine: the launcher, an operator's image, and the same verdict on containers as on processes.
