@@ -13,14 +13,14 @@ from locust.stats import PERCENTILES_TO_REPORT, StatsCSV
 from fixtures.deployment import Deployment
 from load.folder import link_latest
 from load.folder import run_folder as folder
-from load.store import Store
+from load.store import Records
 from reports.load import LoadReport
 from reports.redaction import Redactor
 
 __all__ = ["folder", "link_latest", "redactor", "summarise", "write_locusts"]
 
 
-def redactor(deployment: Deployment, store: Store) -> Redactor:
+def redactor(deployment: Deployment, store: Records) -> Redactor:
     """Know every secret of the run, so that none gets into a report."""
     found = Redactor()
     for record in store.all("device").values():

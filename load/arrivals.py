@@ -10,6 +10,7 @@ import math
 from bisect import bisect
 from collections.abc import Iterator
 from dataclasses import dataclass
+from io import StringIO
 from itertools import accumulate, pairwise
 from pathlib import Path
 from random import Random
@@ -18,7 +19,7 @@ from load.errors import ScheduleError
 from load.profile import ACTS, Profile
 from load.shapes import Point, Replay, area, peak, scaled
 
-__all__ = ["Arrival", "offered_between", "peak_rate", "schedule", "times"]
+__all__ = ["Arrival", "offered_between", "peak_rate", "replayed", "schedule", "times"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +98,22 @@ def _cut(points: list[Point], begin: float, end: float) -> list[Point]:
     return found
 
 
+def replayed(profile: Profile) -> str | None:
+    """Give the text of what a profile replays, if it does: so that it can be played where the file is not."""
+    if not isinstance(profile.arrivals, Replay):
+        return None
+    if profile.recording is not None:
+        return profile.recording
+    path = profile.base / profile.arrivals.file
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ScheduleError(f"{path}: cannot be read: {error}") from None
+
+
 def _moments(profile: Profile) -> Iterator[tuple[float, str]]:
     if isinstance(profile.arrivals, Replay):
-        for at, act in _recorded(profile.base / profile.arrivals.file):
+        for at, act in _recorded(profile.base / profile.arrivals.file, profile.recording):
             moment = at / profile.arrivals.speed
             if moment >= profile.windows.total:
                 return
@@ -110,9 +124,9 @@ def _moments(profile: Profile) -> Iterator[tuple[float, str]]:
         yield at, ""
 
 
-def _recorded(path: Path) -> Iterator[tuple[float, str]]:
+def _recorded(path: Path, text: str | None = None) -> Iterator[tuple[float, str]]:
     try:
-        with path.open(encoding="utf-8", newline="") as file:
+        with path.open(encoding="utf-8", newline="") if text is None else StringIO(text, newline="") as file:
             rows = csv.DictReader(file)
             if "at" not in (rows.fieldnames or ()):
                 raise ScheduleError(f"{path}:1: no column 'at'; columns are at and, if wanted, act")

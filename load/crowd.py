@@ -20,13 +20,14 @@ from load.measures import Measures
 from load.members import AnyDevice, Member
 from load.plan import Plan
 from load.probes import ProbeContext
-from load.store import Store
+from load.profile import Profile
+from load.store import Records
 from load.surroundings import Room, Surroundings
 from scenarios.mailbox import NoMail
 from scenarios.session import Session
 from scenarios.wire import NotInTime, UnexpectedAnswer, WireError
 
-__all__ = ["Crowd"]
+__all__ = ["Crowd", "canaries_of"]
 
 _NOISE = 20_000_000
 
@@ -34,13 +35,22 @@ _NOISE = 20_000_000
 class Crowd:
     """Agents and guests of the circles that this process has."""
 
-    def __init__(self, around: Surroundings, plan: Plan, store: Store, *, shard: int = 0, shards: int = 1) -> None:
-        """Take the circles whose number modulo `shards` is `shard`."""
+    def __init__(
+        self,
+        around: Surroundings,
+        plan: Plan,
+        store: Records,
+        *,
+        shard: int = 0,
+        shards: int = 1,
+        canaries: set[int] | None = None,
+    ) -> None:
+        """Take the circles whose number modulo `shards` is `shard`; who has not the whole plan is told the canaries."""
         self.around, self.plan, self.store = around, plan, store
         self.shard, self.shards = shard, shards
         self.random = around.random
         self.newcomers = Names(os.urandom(8).hex(), f"newcomers {shard}")
-        canaries = _canaries(plan, around.profile.population.canaries, around.profile.seed)
+        canaries = canaries_of(plan, around.profile) if canaries is None else canaries
         self.members = [
             Member(around, each, store, Random(f"{around.profile.seed} {each.number}"), canary=each.number in canaries)  # noqa: S311
             for each in plan.people
@@ -243,12 +253,13 @@ class Crowd:
                     self.measures.delivery.join(room.room_id, device.number, device.session.server_name, now)
 
 
-def _canaries(plan: Plan, share: float, seed: int) -> set[int]:
-    """Choose the canaries: agents of all circles in turn, and one of each at least where there are to be any."""
+def canaries_of(plan: Plan, profile: Profile) -> set[int]:
+    """Choose the canaries among the agents, one at least where there are to be any."""
+    share = profile.population.canaries
     if not share:
         return set()
     agents = [each.number for each in plan.people if not each.guest]
-    return set(Random(f"canaries {seed}").sample(agents, max(1, round(share * len(agents)))))  # noqa: S311 -- a draw
+    return set(Random(f"canaries {profile.seed}").sample(agents, max(1, round(share * len(agents)))))  # noqa: S311 -- a draw
 
 
 def _short(error: Exception) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from wsgiref.simple_server import WSGIServer
 
 from prometheus_client import CollectorRegistry, start_http_server
@@ -26,9 +26,12 @@ class Exporter(Collector):
     The measures have to be those that are not drained: the master's, or a lone process's own.
     """
 
-    def __init__(self, measures: Measures, port: int, address: str = "127.0.0.1") -> None:
-        """Serve these measures at this address; port 0 takes a free one."""
+    def __init__(
+        self, measures: Measures, port: int, address: str = "127.0.0.1", outstanding: Callable[[], int] | None = None
+    ) -> None:
+        """Serve these measures at this address; port 0 takes a free one. Workers' `outstanding` are told by who asks them."""
         self.measures, self.port, self.address = measures, port, address
+        self._outstanding = outstanding or measures.delivery.outstanding
         self._server: WSGIServer | None = None
         self._thread: threading.Thread | None = None
 
@@ -61,7 +64,7 @@ class Exporter(Collector):
             stages.add_metric([stage], *_buckets(tally.stage(stage, None)))
         yield stages
         outstanding = GaugeMetricFamily("vigie_load_outstanding", "Deliveries and decryptions still to come")
-        outstanding.add_metric([], self.measures.delivery.outstanding())
+        outstanding.add_metric([], self._outstanding())
         yield outstanding
         processor = GaugeMetricFamily("vigie_load_generator_processor", "Share of a core", labels=["worker"])
         latest = {worker: used for worker, _, used, _ in list(self.measures.health.series)}

@@ -38,6 +38,11 @@ class HealthProbe:
                 shares.setdefault(worker, []).append(used)
         return max((sum(each) / len(each) for each in shares.values()), default=None)
 
+    def share_of(self, worker: str, begin: float, end: float) -> float | None:
+        """Give a worker's mean share of a core between two moments; None without a sample."""
+        used = [share for name, at, share, _ in self.series if name == worker and begin <= at <= end]
+        return sum(used) / len(used) if used else None
+
     def drain(self) -> dict[str, Any]:
         """Give everything since the last time."""
         content = {"lag": self.lag.packed(), "series": [list(each) for each in self.series]}

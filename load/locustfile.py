@@ -2,63 +2,111 @@
 
 `VIGIE_DEPLOYMENT` names the deployment's TOML, `VIGIE_PROFILE` the profile (`smoke`), `VIGIE_OUT` the report's folder. How many
 people there are, and what they do when, is the profile's: Locust's own number of users and spawn rate are not heeded. The
-exit code is Vigie's.
+exit code is Vigie's. With `--processes`, or `--master` and `--worker`, Locust's workers have whole circles of the people;
+what a worker needs of a run its master hands it, and the variables are the master's.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import gevent
+from gevent.event import Event
 from locust import events
+from locust.runners import MasterRunner, WorkerRunner
 
 from fixtures.deployment import Deployment
-from fixtures.errors import DeploymentError
+from fixtures.errors import DeploymentError, FixtureError
 from fixtures.preflight import ensure_answers
 from load import aftermath
+from load.clocks import keep_locust_steady
 from load.making import ensure
+from load.master import Conductor, ensure_shareable
+from load.measures import Measures
 from load.performing import Performance
 from load.probes import ensure_known
 from load.profile import Profile
 from load.report import conclude, tell
+from load.roster import Roster
 from load.run import ensure_allowed, say
+from load.store import Store
 from load.user import Agent
+from load.worker import Part
 
 __all__ = ["Agent"]
+
+CANNOT_TELL, NOT_SET_UP = 3, 4
+# Before Locust makes its runners.
+keep_locust_steady()
+
+
+@events.init.add_listener  # type: ignore[untyped-decorator,unused-ignore]
+def _on_init(environment: Any, **_more: Any) -> None:
+    """Listen to the others of a run, where there are any, before the first of them can say something."""
+    runner = environment.runner
+    if isinstance(runner, MasterRunner):
+        environment.roster = Roster(environment)
+    elif isinstance(runner, WorkerRunner):
+        gevent.spawn(_work, Part(environment, Event(), ensure_allowed, say), environment)
+
+
+def _work(part: Part, environment: Any) -> None:
+    try:
+        environment.process_exit_code = part.take()
+    except FixtureError as error:
+        _complain(environment, error)
 
 
 @events.test_start.add_listener  # type: ignore[untyped-decorator,unused-ignore]
 def _on_start(environment: Any, **_more: Any) -> None:
     """Begin beside Locust's own start, which waits for nobody."""
-    environment.crowd = None
-    performance = _performance()
-    around = performance.stand(environment)
-    gevent.spawn(_run, performance, around)
+    runner = environment.runner
+    if isinstance(runner, WorkerRunner):
+        return
+    environment.process_exit_code = CANNOT_TELL
+    try:
+        if isinstance(runner, MasterRunner):
+            workers = len(runner.clients)
+            conductor, store = _made(Conductor, workers)
+            gevent.spawn(_run, conductor, store, lambda: conductor.conduct(environment, environment.roster, workers))
+        else:
+            performance, store = _made(Performance)
+            around = performance.stand(environment)
+            gevent.spawn(_run, performance, store, lambda: _alone(performance, around))
+    except FixtureError as error:
+        _complain(environment, error)
 
 
-def _performance() -> Performance:
+def _alone(performance: Performance, around: Any) -> Measures:
+    performance.gather(performance.environment.runner)
+    return performance.measured(around)
+
+
+def _made(kind: Any, workers: int = 1) -> tuple[Any, Store]:
+    """Make what runs it, over a population that stands."""
     path = os.environ.get("VIGIE_DEPLOYMENT", "")
     if not path:
         raise DeploymentError("VIGIE_DEPLOYMENT: name the deployment's TOML")
     deployment, profile = Deployment.read(Path(path)), Profile.read(os.environ.get("VIGIE_PROFILE", "smoke"))
     ensure_known(profile)
-    ensure_allowed(deployment, profile)
+    ensure_shareable(profile, workers)
+    ensure_allowed(deployment, profile, say)
     ensure_answers(deployment)
     plan, store = ensure(deployment, profile, lambda what, done, of: say(f"{what}: {done} of {of}") if done == of else None)
-    return Performance(deployment, profile, plan, store, tell=say)
+    return kind(deployment, profile, plan, store, tell=say), store
 
 
-def _run(performance: Performance, around: Any) -> None:
+def _run(performance: Performance | Conductor, store: Store, perform: Callable[[], Measures]) -> None:
     """Run, judge, tell, and end Locust."""
     started, began = datetime.now(UTC), time.monotonic()
-    environment = performance.environment
     try:
-        performance.gather(environment.runner)
-        measures = performance.measured(around)
+        measures = perform()
         report = conclude(
             performance.profile,
             measures,
@@ -67,11 +115,21 @@ def _run(performance: Performance, around: Any) -> None:
             seconds=time.monotonic() - began,
             command="locust -f load/locustfile.py",
             workers=performance.workers(),
+            cut_short=performance.cut_short,
         )
         out = aftermath.folder(Path(os.environ["VIGIE_OUT"]) if os.environ.get("VIGIE_OUT") else None)
-        environment.process_exit_code = tell(report, out, aftermath.redactor(performance.deployment, performance.store))
+        performance.environment.process_exit_code = tell(report, out, aftermath.redactor(performance.deployment, store))
         aftermath.summarise(report, performance.noticed(), say)
         say(f"page: {out / 'index.html'}")
+    except FixtureError as error:
+        _complain(performance.environment, error)
     finally:
-        environment.runner.quit()
-        performance.store.close()
+        performance.environment.runner.quit()
+        store.close()
+
+
+def _complain(environment: Any, error: FixtureError) -> None:
+    """Say in a line what keeps the run from being made, and end Locust."""
+    sys.stderr.write(f"vigie load: {error}\n")
+    environment.process_exit_code = NOT_SET_UP
+    gevent.spawn(environment.runner.quit)

@@ -16,7 +16,7 @@ from load.devices import POLL_MS, CrowdDevice
 from load.driver import drive
 from load.failures import failure_of, is_ousted
 from load.plan import PersonPlan
-from load.store import Store
+from load.store import Records
 from load.surroundings import Surroundings
 from scenarios import accounts, conversations, files
 from scenarios.people import Person
@@ -33,7 +33,7 @@ _LONGEST_PAUSE = 10.0
 class Member:
     """A person with what they have at hand."""
 
-    def __init__(self, around: Surroundings, plan: PersonPlan, store: Store, random: Random, *, canary: bool = False) -> None:
+    def __init__(self, around: Surroundings, plan: PersonPlan, store: Records, random: Random, *, canary: bool = False) -> None:
         """Take somebody of the population."""
         self.around, self.plan, self.canary = around, plan, canary
         self._store, self.random = store, random

@@ -19,12 +19,13 @@ from load.arrivals import schedule
 from load.crowd import Crowd
 from load.driver import drive
 from load.export import Exporter
+from load.gathering import SPAWN_RATE, ensure_enough, time_to_come
 from load.measures import Measures
 from load.plan import Plan
 from load.probes import run_probe
 from load.profile import Profile
 from load.report import Worker
-from load.store import Store
+from load.store import Records
 from load.surroundings import Surroundings
 from load.transport import trusting
 from load.user import Agent
@@ -33,11 +34,8 @@ __all__ = ["Performance", "Told"]
 
 Told = Callable[[str], None]
 _A_MOMENT = 0.5
-_SPAWN_RATE = 50
 _CUT_GRACE = 5.0
 _TOLD_EVERY = 5.0
-# How many of the people may fail to come before the run is called off: nobody measures a crowd that is not there.
-_MOST_ABSENT = 0.02
 
 
 @dataclass
@@ -47,16 +45,19 @@ class Performance:
     deployment: Deployment
     profile: Profile
     plan: Plan
-    store: Store
+    store: Records
     tell: Told = lambda _line: None
     shard: int = 0
     shards: int = 1
+    authority: str = ""
+    canaries: set[int] | None = None
     stop: Event = field(default_factory=Event)
     web_port: int = 0
     prometheus_port: int = 0
     environment: Any = None
     cut_short: str = ""
     crowd: Crowd | None = None
+    around: Surroundings | None = None
     start: float = 0.0
 
     def perform(self) -> Measures:
@@ -78,11 +79,11 @@ class Performance:
         around = Surroundings(
             self.deployment,
             self.profile,
-            trusting(self.deployment.ca),
+            trusting(self.deployment.ca, self.authority),
             Random(f"{self.profile.seed} {self.shard}"),  # noqa: S311 -- meant to be repeatable
         )
-        self.crowd = Crowd(around, self.plan, self.store, shard=self.shard, shards=self.shards)
-        self.environment = environment
+        self.crowd = Crowd(around, self.plan, self.store, shard=self.shard, shards=self.shards, canaries=self.canaries)
+        self.around, self.environment = around, environment
         environment.crowd = self.crowd
         return around
 
@@ -92,16 +93,27 @@ class Performance:
 
     def workers(self) -> list[Worker]:
         """Tell of the processes that made the load."""
-        return [Worker(name=str(self.shard), host="localhost")]
+        crowd, windows = self.crowd, self.profile.windows
+        if crowd is None or crowd.around.measures is None:
+            return []
+        measures, begin = crowd.measures, self.start + windows.warm_up
+        worker = Worker(
+            name=str(self.shard),
+            host="localhost",
+            processor=measures.health.share_of(str(self.shard), begin, begin + windows.measured),
+            people=len(crowd.members),
+            offered=measures.tally.total("offered"),
+        )
+        return [worker]
 
     def gather(self, runner: Any) -> None:
         """Let everybody come, and wait until they have synced once."""
         crowd = self.crowd
         assert crowd is not None
         wanted = len(crowd.members)
-        runner.start(wanted, spawn_rate=_SPAWN_RATE)
+        runner.start(wanted, spawn_rate=SPAWN_RATE)
         began = told = time.monotonic()
-        deadline = began + 60 + wanted / 5
+        deadline = began + time_to_come(wanted)
         while crowd.came_so_far + len(crowd.failed_to_come) < wanted:
             if self.stop.wait(0.1):
                 raise FixtureError("interrupted while people were coming; nothing was measured")
@@ -111,17 +123,17 @@ class Performance:
             if now - told > _TOLD_EVERY:
                 told = now
                 self.tell(f"{crowd.came_so_far} of {wanted} people are there")
-        if len(crowd.failed_to_come) > _MOST_ABSENT * wanted:
-            raise FixtureError(
-                f"{len(crowd.failed_to_come)} of {wanted} people could not come, the first: {crowd.failed_to_come[0]}"
-            )
+        ensure_enough(wanted, crowd.failed_to_come)
         self.tell(f"{crowd.came_so_far} people are there after {time.monotonic() - began:.1f} s")
 
-    def measured(self, around: Surroundings) -> Measures:
-        """Hand out the schedule from second 0 to the end, wait for what is under way, and close the books."""
+    def measured(self, around: Surroundings, start: float | None = None) -> Measures:
+        """Hand out the schedule from second 0 to the end, wait for what is under way, and close the books.
+
+        `start` is the moment of second 0 where it is somebody else's to say.
+        """
         crowd = self.crowd
         assert crowd is not None
-        self.start = time.monotonic() + _A_MOMENT
+        self.start = time.monotonic() + _A_MOMENT if start is None else start
         measures = crowd.begin(self.start)
         exporter = Exporter(measures, self.prometheus_port) if self.prometheus_port else None
         if exporter:

@@ -13,7 +13,7 @@ from fixtures.population import Identity
 from fixtures.population import Population as Names
 from load.profile import Population
 
-__all__ = ["CirclePlan", "PersonPlan", "Plan", "RoomPlan", "draw"]
+__all__ = ["CirclePlan", "PersonPlan", "Plan", "RoomPlan", "circles_of", "draw"]
 
 Kind = Literal["direct", "private", "public"]
 # Who talks to each other shares a process, and so a clock: people live in circles, and a process takes whole circles.
@@ -61,6 +61,13 @@ class Plan:
     circles: int
 
 
+def circles_of(population: Population) -> int:
+    """Give how many circles a population has: as many workers can share it."""
+    total = population.people + population.guests
+    # Two at least where there are enough people for it, so that two workers have one each.
+    return max(1 if total < 16 else 2, -(-total // _IN_A_CIRCLE))
+
+
 def draw(population: Population, deployment: Deployment, seed: int) -> Plan:
     """Draw a population for a deployment. Raises `DeploymentError` where it lacks what the population needs."""
     if not deployment.agents:
@@ -69,8 +76,7 @@ def draw(population: Population, deployment: Deployment, seed: int) -> Plan:
         raise DeploymentError(f"the deployment {deployment.name} has no homeserver of externals for {population.guests} guests")
     random = Random(f"plan {seed}")  # noqa: S311 -- meant to be repeatable
     total = population.people + population.guests
-    # Two at least where there are enough people for it, so that two workers have one each.
-    circles = max(1 if total < 16 else 2, -(-total // _IN_A_CIRCLE))
+    circles = circles_of(population)
     people = tuple(_person(population, deployment, seed, number, circles, random) for number in range(total))
     gathered = [
         CirclePlan(

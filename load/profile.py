@@ -101,6 +101,7 @@ class Profile(_Part):
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
     _base: Path = PrivateAttr(default=Path())
     _factor: float = PrivateAttr(default=1.0)
+    _recording: str | None = PrivateAttr(default=None)
 
     @model_validator(mode="after")
     def _adds_up(self) -> Self:
@@ -123,6 +124,22 @@ class Profile(_Part):
     def factor(self) -> float:
         """By how much the arrivals' rates are multiplied."""
         return self._factor
+
+    @property
+    def recording(self) -> str | None:
+        """The text of what is replayed, where its file is another machine's."""
+        return self._recording
+
+    def told(self) -> dict[str, Any]:
+        """Give the whole profile as its file has it, and by how much its rates are multiplied."""
+        return {**self.model_dump(mode="json", by_alias=True), "factor": self.factor}
+
+    @classmethod
+    def handed(cls, told: dict[str, Any], recording: str | None = None) -> Profile:
+        """Give back what :meth:`told` gave, on a machine that has none of its files."""
+        profile = cls.model_validate({key: value for key, value in told.items() if key != "factor"})
+        profile._factor, profile._recording = told["factor"], recording
+        return profile
 
     @classmethod
     def read(cls, name: str | Path) -> Profile:
@@ -177,7 +194,7 @@ class Profile(_Part):
         if seed is not None:
             changes["seed"] = seed
         changed = self.model_copy(update=changes)
-        changed._base, changed._factor = self._base, self._factor
+        changed._base, changed._factor, changed._recording = self._base, self._factor, self._recording
         if rate is not None:
             if isinstance(self.arrivals, Replay):
                 raise ProfileError(f"profile {self.name}: a recording is replayed as it is; change its speed, not its rate")

@@ -57,7 +57,7 @@ def conclude(
             name=profile.name,
             title=profile.title,
             seed=profile.seed,
-            content={**profile.model_dump(mode="json", by_alias=True), "factor": profile.factor},
+            content=profile.told(),
         ),
         command=command,
         deployment=DeploymentTold(

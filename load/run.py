@@ -19,10 +19,11 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import gevent
@@ -35,6 +36,8 @@ from load import aftermath
 from load.arrivals import peak_rate
 from load.capacity import Search, Trial, answer, find
 from load.making import ensure
+from load.master import Conductor, ensure_shareable
+from load.options import parser, told_options
 from load.performing import Performance
 from load.plan import Plan
 from load.probes import ensure_known
@@ -42,29 +45,13 @@ from load.profile import Profile
 from load.report import conclude, tell, tell_capacity
 from load.server_metrics import beside
 from load.store import Store
+from load.worker import work
 from reports.load import LoadReport
 
 __all__ = ["main"]
 
 NOT_SET_UP = 4
 _SET_PARENT_DEATH_SIGNAL = 1
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="load.run", description=__doc__)
-    parser.add_argument("--deployment", type=Path, required=True)
-    parser.add_argument("--profile", required=True)
-    parser.add_argument("--out", type=Path)
-    parser.add_argument("--seed", type=int)
-    parser.add_argument("--rate", type=float)
-    parser.add_argument("--people", type=int)
-    parser.add_argument("--measured", type=float)
-    parser.add_argument("--web", type=int, default=0)
-    parser.add_argument("--prometheus", type=int, default=0)
-    parser.add_argument("--find-capacity", action="store_true")
-    parser.add_argument("--precision", type=float, default=0.15)
-    parser.add_argument("--populate-only", action="store_true")
-    return parser
 
 
 def say(line: str) -> None:
@@ -83,7 +70,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         gevent.signal_handler(number, stop.set)
     try:
-        return _run(_parser().parse_args(arguments), stop)
+        options = parser().parse_args(arguments)
+        if options.worker:
+            quiet = (lambda _line: None) if options.quiet else say
+            return work(options.master_host, options.master_port, stop, ensure_allowed, quiet)
+        return _run(options, stop)
     except FixtureError as error:
         sys.stderr.write(f"vigie load: {error}\n")
         return NOT_SET_UP
@@ -95,7 +86,8 @@ def _run(options: argparse.Namespace, stop: Event) -> int:
         rate=options.rate, people=options.people, measured=options.measured, seed=options.seed
     )
     ensure_known(profile)
-    ensure_allowed(deployment, profile)
+    ensure_shareable(profile, options.expect_workers or options.processes)
+    ensure_allowed(deployment, profile, say)
     ensure_answers(deployment)
     began = time.monotonic()
     told = [0.0]
@@ -129,18 +121,9 @@ class Run:
     store: Store
     stop: Event
 
-    def perform(self, options: argparse.Namespace, out: Path) -> tuple[LoadReport, Performance]:
+    def perform(self, options: argparse.Namespace, out: Path) -> tuple[LoadReport, Performance | Conductor]:
         """Run, with the server watched beside it, and judge."""
-        performance = Performance(
-            self.deployment,
-            self.profile,
-            self.plan,
-            self.store,
-            tell=say,
-            stop=self.stop,
-            web_port=options.web,
-            prometheus_port=options.prometheus,
-        )
+        performance = self._performance(options)
         # What stands by now stands until the end: the collector need not look at it again and again.
         gc.collect()
         gc.freeze()
@@ -157,12 +140,33 @@ class Run:
             deployment=self.deployment,
             started=started,
             seconds=time.monotonic() - began,
-            command=" ".join(["vigie", "load", *_told_options(options)]),
+            command=" ".join(["vigie", "load", *told_options(options)]),
             server=series,
             workers=performance.workers(),
             cut_short=performance.cut_short,
         )
         return report, performance
+
+    def _performance(self, options: argparse.Namespace) -> Performance | Conductor:
+        """Make what runs it: this process, or workers that it leads."""
+        kind: type[Performance | Conductor] = Performance
+        more: dict[str, Any] = {}
+        if options.expect_workers:
+            host, _, port = options.bind.rpartition(":")
+            kind, more = Conductor, {"expected": options.expect_workers, "bind": (host, int(port))}
+        elif options.processes > 1:
+            kind, more = Conductor, {"processes": options.processes}
+        return kind(
+            self.deployment,
+            self.profile,
+            self.plan,
+            self.store,
+            tell=say,
+            stop=self.stop,
+            web_port=options.web,
+            prometheus_port=options.prometheus,
+            **more,
+        )
 
 
 def _once(options: argparse.Namespace, run: Run) -> int:
@@ -218,16 +222,7 @@ def _find_capacity(options: argparse.Namespace, run: Run) -> int:
     return code
 
 
-def _told_options(options: argparse.Namespace) -> list[str]:
-    """Give the options again, without the paths of this machine."""
-    told = ["--profile", Path(options.profile).name]
-    for name in ("rate", "people", "measured", "seed"):
-        if getattr(options, name) is not None:
-            told += [f"--{name}", f"{getattr(options, name):g}"]
-    return told
-
-
-def ensure_allowed(deployment: Deployment, profile: Profile) -> None:
+def ensure_allowed(deployment: Deployment, profile: Profile, say: Callable[[str], None] = lambda _line: None) -> None:
     """Say where the load goes and how much; raise `DeploymentError` when nobody allowed it there."""
     rate = peak_rate(profile)
     hosts = sorted({urlsplit(each.url).hostname or "" for each in deployment.homeservers})

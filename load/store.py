@@ -21,7 +21,7 @@ from vodozemac import Account
 from fixtures.deployment import Deployment
 from fixtures.errors import DeploymentError
 
-__all__ = ["Store", "fingerprint", "population_file"]
+__all__ = ["Records", "Store", "fingerprint", "population_file"]
 
 SCHEMA = "vigie.population/1"
 
@@ -38,14 +38,46 @@ def population_file(root: Path, deployment: Deployment, shape: str) -> Path:
     return root / f"{deployment.name}-{fingerprint(deployment)}-{hashlib.sha256(shape.encode()).hexdigest()[:8]}.jsonl"
 
 
-class Store:
-    """The records of one population; one process at a time may have it open."""
+class Records:
+    """What is known of a population, by kind and name; whoever keeps it says what becomes of a change."""
+
+    def __init__(self) -> None:
+        """Begin with nothing."""
+        self._records: dict[tuple[str, str], Any] = {}
+        self._key = b""
+
+    def get(self, kind: str, name: str) -> Any:
+        """Give a record's value, or None."""
+        return self._records.get((kind, name))
+
+    def all(self, kind: str) -> Mapping[str, Any]:
+        """Give every record of a kind, by name."""
+        return {name: value for (each, name), value in self._records.items() if each == kind}
+
+    def put(self, kind: str, name: str, value: Any) -> None:
+        """Write a record down."""
+        self._records[kind, name] = value
+
+    def keep_account(self, name: str, account: Account) -> None:
+        """Write a device's keys down, before anything made of them is published."""
+        self.put("account", name, account.pickle(self._key))
+
+    def account(self, name: str) -> Account:
+        """Give a device's keys; raises LookupError when there are none."""
+        pickle = self.get("account", name)
+        if pickle is None:
+            raise LookupError(f"no keys of device {name}")
+        return Account.from_pickle(pickle, self._key)
+
+
+class Store(Records):
+    """The records of one population, in its file; one process at a time may have it open."""
 
     def __init__(self, path: Path) -> None:
         """Open the file, or begin one. Raises `DeploymentError` when somebody else has it open or it is no such file."""
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        super().__init__()
         self.path = path
-        self._records: dict[tuple[str, str], Any] = {}
         self._file = self._open(path)
         self._read()
         key = self.get("pickle-key", "")
@@ -80,35 +112,16 @@ class Store:
                 raise DeploymentError(f"{self.path}:{number}: not a record of a population; remove the file") from None
             self._records[kind, name] = value
 
-    def get(self, kind: str, name: str) -> Any:
-        """Give a record's value, or None."""
-        return self._records.get((kind, name))
-
     def put(self, kind: str, name: str, value: Any) -> None:
         """Write a record down."""
-        self._records[kind, name] = value
+        super().put(kind, name, value)
         self._file.write(json.dumps([kind, name, value], ensure_ascii=False) + "\n")
         self._file.flush()
-
-    def all(self, kind: str) -> Mapping[str, Any]:
-        """Give every record of a kind, by name."""
-        return {name: value for (each, name), value in self._records.items() if each == kind}
 
     def forget(self) -> None:
         """Forget everything but the file's own key: what it tells of is not there any more."""
         self._records = {key: value for key, value in self._records.items() if key[0] in ("schema", "pickle-key")}
         self._rewrite()
-
-    def keep_account(self, name: str, account: Account) -> None:
-        """Write a device's keys down, before anything made of them is published."""
-        self.put("account", name, account.pickle(self._key))
-
-    def account(self, name: str) -> Account:
-        """Give a device's keys; raises LookupError when there are none."""
-        pickle = self.get("account", name)
-        if pickle is None:
-            raise LookupError(f"no keys of device {name}")
-        return Account.from_pickle(pickle, self._key)
 
     def _rewrite(self) -> None:
         scratch = self.path.with_suffix(".new")

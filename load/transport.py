@@ -38,10 +38,15 @@ class HalfAnswer(Unreachable):
     """The connection ended, or turned into something else, in the middle of an answer."""
 
 
-def trusting(ca: Path | None) -> ssl.SSLContext:
-    """Make the context that all agents of a process share: one of their own would be 0.9 MB each."""
+def trusting(ca: Path | None, authority: str = "") -> ssl.SSLContext:
+    """Make the context that all agents of a process share: one of their own would be 0.9 MB each.
+
+    `authority` is the content of such a file, for who does not have it.
+    """
     context: ssl.SSLContext = gevent_ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    if ca:
+    if authority:
+        context.load_verify_locations(cadata=authority)
+    elif ca:
         context.load_verify_locations(cafile=str(ca))
     else:
         context.load_default_certs()

@@ -25,9 +25,10 @@ class Agent(User):
         """Come, and poll; instead of Locust's loop of tasks."""
         # So Locust ends it at once: it is always waiting, for what comes or for something to do.
         self._state = LOCUST_STATE_WAITING
-        crowd: Crowd = self.environment.crowd
-        member = crowd.next_one()
-        if member is None:
+        # There is none where a run could not be made.
+        crowd: Crowd | None = getattr(self.environment, "crowd", None)
+        member = crowd.next_one() if crowd else None
+        if crowd is None or member is None:
             return
         if self._come(crowd, member):
             crowd.came(member)

@@ -138,12 +138,20 @@ class Violation(Document):
 
 
 class Worker(Document):
-    """A process of the generator; one that was lost took its share of the load with it."""
+    """A process of the generator; one that was lost took its share of the load with it.
+
+    `offered` arrivals were handed out there; `missing` ones of its share were not, or nobody heard of them.
+    `clock_bound_ms` is how far its second 0 may lie from the master's.
+    """
 
     name: Text
     state: Literal["finished", "lost"] = "finished"
     host: Text = ""
     processor: float | None = None
+    people: NonNegativeInt | None = None
+    offered: NonNegativeInt | None = None
+    missing: NonNegativeInt = 0
+    clock_bound_ms: NonNegativeFloat | None = None
 
 
 class Health(Document):

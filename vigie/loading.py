@@ -21,6 +21,7 @@ from fixtures.embedded import Embedded
 from fixtures.errors import DeploymentError
 from fixtures.stack import Plan
 from load.profile import Profile, names
+from vigie import workers
 from vigie.progress import StartProgress
 
 __all__ = ["add_parsers"]
@@ -41,6 +42,7 @@ def add_parsers(commands: Any) -> None:
     load.add_argument("--prometheus", type=_whole, metavar="PORT", help="figures for Prometheus at this port of 127.0.0.1")
     load.add_argument("--precision", type=_positive, help="with --find-capacity: how narrow the interval is (default 0.15)")
     load.add_argument("--find-capacity", action="store_true", help="look for the highest rate at which every objective holds")
+    workers.add_options(load)
     load.set_defaults(run=_load)
 
     populate = commands.add_parser("populate", help="make the people and rooms of a profile, once, for later runs")
@@ -72,7 +74,9 @@ def _whole(text: str) -> int:
 
 
 def _load(options: Namespace, console: Console) -> int:
-    more = []
+    more = workers.arguments(options)
+    if options.worker:
+        return _wait(subprocess.Popen([sys.executable, "-m", "load.run", *more]))
     for name in ("rate", "measured", "web", "prometheus", "precision"):
         if getattr(options, name) is not None:
             more += [f"--{name}", str(getattr(options, name))]
