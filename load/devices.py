@@ -106,7 +106,9 @@ class CrowdDevice:
     async def _take(self, answer: Mapping[str, Any], at: float) -> None:
         before, self._since = self._since, answer["next_batch"]
         to_device = answer.get("to_device")
-        if to_device:
+        # Before second 0 nobody writes: what comes then is of an earlier run, whose Olm sessions ended with its process. One
+        # made of it would be used to write to that device, which could open nothing.
+        if to_device and self._around.measures is not None:
             for session_id in self.machine.receive(to_device["events"]):
                 self._retry(session_id)
         lists = answer.get("device_lists")
