@@ -6,15 +6,11 @@ was given somewhere between asking and hearing it, so that the shortest trip bou
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from locust import runners
-
-__all__ = ["SAME", "Offset", "clock_id", "estimate", "keep_locust_steady"]
+__all__ = ["SAME", "Offset", "clock_id", "estimate"]
 
 
 @dataclass(frozen=True)
@@ -51,29 +47,3 @@ def estimate(trips: Iterable[tuple[float, float, float]]) -> Offset:
     """Estimate the offset from round trips: asked and heard by the clock here, told by the master's between them."""
     asked, told, heard = min(trips, key=lambda trip: trip[2] - trip[0])
     return Offset((asked + heard) / 2 - told, (heard - asked) / 2)
-
-
-class _Steady:
-    """The module `time` with a `time()` that goes on evenly, whatever becomes of the machine's date."""
-
-    def __init__(self) -> None:
-        self._ahead = time.time() - time.monotonic()
-
-    def time(self) -> float:
-        return time.monotonic() + self._ahead
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(time, name)
-
-
-def keep_locust_steady() -> None:
-    """Set what Locust's runners keep of each other.
-
-    A worker ends itself when its last heartbeat is a minute old by the date: one that is set forward would end them all.
-    """
-    its_module: Any = runners
-    if not isinstance(its_module.time, _Steady):
-        its_module.time = _Steady()
-    # A process that encrypts or a machine that is busy is silent for longer than Locust's three seconds.
-    runners.HEARTBEAT_LIVENESS = 15
-    runners.WORKER_REPORT_INTERVAL = 1.0

@@ -3,43 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 import gevent
 from locust.dispatch import UsersDispatcher
 
-__all__ = ["Allotment", "by_allotment"]
+from load.allotment import Allotment
+from load.processes import Processes
+from load.roster import Roster
+from load.steady import keep_locust_steady
+
+__all__ = ["open_roster"]
 
 Users = dict[str, dict[str, int]]
 
 
-@dataclass
-class Allotment:
-    """How many users each worker is to have, by Locust's name for it, and how many it was told to have."""
-
-    wanted: dict[str, int] = field(default_factory=dict)
-    told: dict[str, int] = field(default_factory=dict)
-
-    def more(self, number: int) -> None:
-        """Tell of so many more, worker by worker in turn."""
-        for _ in range(number):
-            behind = [name for name, wanted in self.wanted.items() if self.told.get(name, 0) < wanted]
-            if not behind:
-                return
-            last = min(behind, key=lambda name: self.told.get(name, 0) / self.wanted[name])
-            self.told[last] = self.told.get(last, 0) + 1
-
-    @property
-    def complete(self) -> bool:
-        """Whether everybody was told of."""
-        return all(self.told.get(name, 0) >= wanted for name, wanted in self.wanted.items())
-
-
-def by_allotment(allotment: Allotment) -> Any:
-    """Give what `Environment.dispatcher_class` takes."""
-    return partial(_AllottingDispatcher, allotment)
+def open_roster(environment: Any, processes: Processes | None = None) -> Roster:
+    """Listen to the workers of a master's runner, and have Locust hand out its users as the roster says."""
+    keep_locust_steady()
+    roster = Roster(environment, processes)
+    environment.dispatcher_class = partial(_AllottingDispatcher, roster.allotment)
+    return roster
 
 
 class _AllottingDispatcher(UsersDispatcher):

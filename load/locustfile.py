@@ -25,7 +25,7 @@ from fixtures.deployment import Deployment
 from fixtures.errors import DeploymentError, FixtureError
 from fixtures.preflight import ensure_answers
 from load import aftermath
-from load.clocks import keep_locust_steady
+from load.dispatch import open_roster
 from load.making import ensure
 from load.master import Conductor, ensure_shareable
 from load.measures import Measures
@@ -33,8 +33,8 @@ from load.performing import Performance
 from load.probes import ensure_known
 from load.profile import Profile
 from load.report import conclude, tell
-from load.roster import Roster
 from load.run import ensure_allowed, say
+from load.steady import keep_locust_steady
 from load.store import Store
 from load.user import Agent
 from load.worker import Part
@@ -51,7 +51,7 @@ def _on_init(environment: Any, **_more: Any) -> None:
     """Listen to the others of a run, where there are any, before the first of them can say something."""
     runner = environment.runner
     if isinstance(runner, MasterRunner):
-        environment.roster = Roster(environment)
+        environment.roster = open_roster(environment)
     elif isinstance(runner, WorkerRunner):
         gevent.spawn(_work, Part(environment, Event(), ensure_allowed, say), environment)
 

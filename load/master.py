@@ -17,6 +17,7 @@ from fixtures.deployment import Deployment
 from fixtures.errors import DeploymentError, FixtureError
 from load.clocks import clock_id
 from load.crowd import canaries_of
+from load.dispatch import open_roster
 from load.export import Exporter
 from load.gathering import SPAWN_RATE, ensure_enough, time_to_come
 from load.losses import enter_losses, workers_told
@@ -82,7 +83,7 @@ class Conductor:
         web = environment.create_web_ui("127.0.0.1", self.web_port) if self.web_port else None
         own = Processes(self.processes, runner.server.port) if self.processes else None
         try:
-            return self.conduct(environment, Roster(environment, own), self.processes or self.expected)
+            return self.conduct(environment, open_roster(environment, own), self.processes or self.expected)
         finally:
             runner.quit()
             if own is not None:

@@ -6,10 +6,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from locust.runners import STATE_MISSING
-
-from load.clocks import keep_locust_steady
-from load.dispatch import Allotment, by_allotment
+from load.allotment import Allotment
 from load.measures import Measures
 from load.messages import ASK, FAILED, HERE, PROTOCOL, REFUSED, REPORT, STANDS, TOLD
 from load.processes import Processes
@@ -17,6 +14,9 @@ from load.store import Records
 from load.windows import Window
 
 __all__ = ["Place", "Roster"]
+
+# What Locust's master calls a worker that is silent; Locust itself changes Python at its import, and is not needed here.
+_MISSING = "missing"
 
 
 @dataclass
@@ -51,7 +51,6 @@ class Roster:
 
     def __init__(self, environment: Any, processes: Processes | None = None) -> None:
         """Listen at a master's runner; `processes` are those that the master started itself."""
-        keep_locust_steady()
         self.runner = environment.runner
         self.processes = processes
         self.places: dict[str, Place] = {}
@@ -59,7 +58,6 @@ class Roster:
         self.measures: Measures | None = None
         self.complaint = ""
         self.allotment = Allotment()
-        environment.dispatcher_class = by_allotment(self.allotment)
         self._complete = False
         for name, listener in ((HERE, self._here), (STANDS, self._stands), (FAILED, self._failed), (ASK, self._asked)):
             self.runner.register_message(name, lambda environment, msg, listener=listener: listener(msg.node_id, msg.data))
@@ -86,7 +84,7 @@ class Roster:
         if self.processes and self.processes.ended(place.pid):
             return False
         node = self.runner.clients.get(place.client)
-        return node is not None and node.state != STATE_MISSING
+        return node is not None and node.state != _MISSING
 
     def waited_for(self) -> list[Place]:
         """Give those from whom a last report is still to come."""

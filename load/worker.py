@@ -17,12 +17,13 @@ from locust.env import Environment
 
 from fixtures.errors import FixtureError
 from load.asking import Asking
-from load.clocks import SAME, clock_id, keep_locust_steady
+from load.clocks import SAME, clock_id
 from load.measures import Measures
 from load.messages import BEGIN, CUT, FAILED, HERE, PROTOCOL, REFUSED, REPORT, SHARE, STANDS
 from load.performing import Performance
 from load.profile import Profile
 from load.share import HandedRecords, Share, unpack
+from load.steady import keep_locust_steady
 from load.user import Agent
 from scenarios.wire import WireError
 
