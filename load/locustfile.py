@@ -72,7 +72,7 @@ def _on_start(environment: Any, **_more: Any) -> None:
     environment.process_exit_code = CANNOT_TELL
     try:
         if isinstance(runner, MasterRunner):
-            workers = len(runner.clients)
+            workers = runner.worker_count
             conductor, store = _made(Conductor, workers)
             gevent.spawn(_run, conductor, store, lambda: conductor.conduct(environment, environment.roster, workers))
         else:
@@ -124,7 +124,7 @@ def _run(performance: Performance | Conductor, store: Store, perform: Callable[[
     except FixtureError as error:
         _complain(performance.environment, error)
     finally:
-        performance.environment.runner.quit()
+        _end(performance.environment)
         store.close()
 
 
@@ -132,4 +132,13 @@ def _complain(environment: Any, error: FixtureError) -> None:
     """Say in a line what keeps the run from being made, and end Locust."""
     sys.stderr.write(f"vigie load: {error}\n")
     environment.process_exit_code = NOT_SET_UP
-    gevent.spawn(environment.runner.quit)
+    gevent.spawn(_end, environment)
+
+
+def _end(environment: Any) -> None:
+    """End Locust, and its web page where nobody is meant to press a button."""
+    environment.runner.quit()
+    asked = environment.parsed_options
+    if environment.web_ui is not None and asked.autostart and asked.autoquit != -1:
+        gevent.sleep(asked.autoquit)
+        environment.web_ui.stop()

@@ -23,7 +23,7 @@ from reports.verdict import Level
 from vigie import commands, comparing, doctor, loading, sweep
 from vigie.proving import add_prove
 
-__all__ = ["NOT_SET_UP", "main"]
+__all__ = ["NOT_SET_UP", "main", "parser"]
 
 NOT_SET_UP = 4
 
@@ -44,9 +44,10 @@ def _levels(text: str) -> str:
     return ",".join(names)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="vigie", description="Does a Tchap deployment keep the promises of its user guide?")
-    commands_ = parser.add_subparsers(dest="command", required=True, parser_class=_Parser, metavar="COMMAND")
+def parser() -> argparse.ArgumentParser:
+    """Give the parser of the whole command line."""
+    whole = _Parser(prog="vigie", description="Does a Tchap deployment keep the promises of its user guide?")
+    commands_ = whole.add_subparsers(dest="command", required=True, parser_class=_Parser, metavar="COMMAND")
 
     rules = commands_.add_parser("rules", help="list the charter's rules with their checks")
     rules.add_argument("pattern", nargs="*", help="rules or chapters (REG-1, GST, E2E-*)")
@@ -93,7 +94,7 @@ def _parser() -> argparse.ArgumentParser:
     report.add_argument("--proof", type=Path, metavar="FILE", help="proof.json that tells what proved each rule")
     report.set_defaults(run=commands.report)
     add_prove(commands_)
-    return parser
+    return whole
 
 
 def _add_plan(parser: argparse.ArgumentParser) -> None:
@@ -106,7 +107,7 @@ def _add_plan(parser: argparse.ArgumentParser) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and give its exit code."""
-    options = _parser().parse_args(arguments)
+    options = parser().parse_args(arguments)
     # A shell's hang-up and a supervisor's end are to be tidied up after, like Ctrl-C.
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
