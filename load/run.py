@@ -71,6 +71,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         gevent.signal_handler(number, stop.set)
     try:
         options = parser().parse_args(arguments)
+        # Locust's web page would take our options for its own.
+        del sys.argv[1:]
         if options.worker:
             quiet = (lambda _line: None) if options.quiet else say
             return work(options.master_host, options.master_port, stop, ensure_allowed, quiet)
