@@ -8,7 +8,7 @@ from contextlib import suppress
 
 __all__ = ["Processes"]
 
-_PATIENCE = 15.0
+_PATIENCE = 8.0
 
 
 class Processes:
