@@ -14,6 +14,7 @@ import gevent
 from gevent.event import Event
 from gevent.queue import Empty, Queue
 from locust.env import Environment
+from zmq.error import ZMQError
 
 from fixtures.errors import FixtureError
 from load.asking import Asking
@@ -53,7 +54,13 @@ def work(host: str, port: int, stop: Event, allowed: Allowed, say: Callable[[str
 
 
 def _connected(environment: Any, host: str, port: int, stop: Event) -> Any:
-    connecting = gevent.spawn(environment.create_worker_runner, host, port)
+    def connect() -> Any:
+        try:
+            return environment.create_worker_runner(host, port)
+        except (OSError, ZMQError) as error:
+            return FixtureError(f"no master can be reached at {host}:{port}: {error or 'it does not answer'}")
+
+    connecting = gevent.spawn(connect)
     deadline = time.monotonic() + _CONNECTING
     while not connecting.ready():
         if stop.wait(0.1):
@@ -61,8 +68,8 @@ def _connected(environment: Any, host: str, port: int, stop: Event) -> Any:
         if time.monotonic() > deadline:
             connecting.kill(block=False)
             raise FixtureError(f"no master at {host}:{port} within {_CONNECTING:.0f} s")
-    if not connecting.successful():
-        raise FixtureError(f"no master can be reached at {host}:{port}: {connecting.exception}")
+    if isinstance(connecting.value, FixtureError):
+        raise connecting.value
     return connecting.value
 
 
