@@ -24,6 +24,7 @@ from load.store import Store
 from load.surroundings import Room, Surroundings
 from scenarios.mailbox import NoMail
 from scenarios.session import Session
+from scenarios.visit.ledger import TooMany
 from scenarios.wire import NotInTime, UnexpectedAnswer, WireError
 
 __all__ = ["Crowd"]
@@ -39,7 +40,8 @@ class Crowd:
         self.around, self.plan, self.store = around, plan, store
         self.shard, self.shards = shard, shards
         self.random = around.random
-        self.newcomers = Names(os.urandom(8).hex(), f"newcomers {shard}")
+        mark = around.ledger.mark if around.ledger else ""
+        self.newcomers = Names(os.urandom(8).hex(), f"newcomers {shard}", mark=mark)
         canaries = _canaries(plan, around.profile.population.canaries, around.profile.seed)
         self.members = [
             Member(around, each, store, Random(f"{around.profile.seed} {each.number}"), canary=each.number in canaries)  # noqa: S311
@@ -146,7 +148,7 @@ class Crowd:
         except (WireError, UnexpectedAnswer, NotInTime, NoMail) as error:
             measures.failed(act, intended, occasion.actual, time.monotonic(), failure_of(error))
             self.around.notice(f"{act}: {_short(error)}")
-        except (Impossible, LookupError, Suspended) as error:
+        except (Impossible, LookupError, Suspended, TooMany) as error:
             measures.failed(act, intended, occasion.actual, time.monotonic(), "other")
             self.around.notice(f"{act}: {error or type(error).__name__}")
         else:

@@ -25,7 +25,8 @@ from load.performing import Performance
 from load.probes import ensure_known
 from load.profile import Profile
 from load.report import conclude, tell
-from load.run import ensure_allowed, say
+from load.run import CANNOT_TELL, ensure_allowed, say
+from load.staying import Visit
 from load.user import Agent
 
 __all__ = ["Agent"]
@@ -35,12 +36,12 @@ __all__ = ["Agent"]
 def _on_start(environment: Any, **_more: Any) -> None:
     """Begin beside Locust's own start, which waits for nobody."""
     environment.crowd = None
-    performance = _performance()
+    performance, visit = _performance()
     around = performance.stand(environment)
-    gevent.spawn(_run, performance, around)
+    gevent.spawn(_run, performance, around, visit)
 
 
-def _performance() -> Performance:
+def _performance() -> tuple[Performance, Visit | None]:
     path = os.environ.get("VIGIE_DEPLOYMENT", "")
     if not path:
         raise DeploymentError("VIGIE_DEPLOYMENT: name the deployment's TOML")
@@ -49,10 +50,11 @@ def _performance() -> Performance:
     ensure_allowed(deployment, profile)
     ensure_answers(deployment)
     plan, store = ensure(deployment, profile, lambda what, done, of: say(f"{what}: {done} of {of}") if done == of else None)
-    return Performance(deployment, profile, plan, store, tell=say)
+    visit = Visit.begin(deployment)
+    return Performance(deployment, profile, plan, store, tell=say, ledger=visit.ledger if visit else None), visit
 
 
-def _run(performance: Performance, around: Any) -> None:
+def _run(performance: Performance, around: Any, visit: Visit | None) -> None:
     """Run, judge, tell, and end Locust."""
     started, began = datetime.now(UTC), time.monotonic()
     environment = performance.environment
@@ -74,4 +76,7 @@ def _run(performance: Performance, around: Any) -> None:
         say(f"page: {out / 'index.html'}")
     finally:
         environment.runner.quit()
+        if visit is not None and (stays := visit.end(say)):
+            say(stays)
+            environment.process_exit_code = environment.process_exit_code or CANNOT_TELL
         performance.store.close()

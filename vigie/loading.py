@@ -21,6 +21,7 @@ from fixtures.embedded import Embedded
 from fixtures.errors import DeploymentError
 from fixtures.stack import Plan
 from load.profile import Profile, names
+from scenarios.visit.made import is_visited
 from vigie.progress import StartProgress
 
 __all__ = ["add_parsers"]
@@ -103,17 +104,21 @@ def _start(options: Namespace, console: Console, more: list[str]) -> int:
         for name in ("people", "seed"):
             if getattr(options, name) is not None:
                 command += [f"--{name}", str(getattr(options, name))]
-        return _wait(subprocess.Popen(command))
+        # Taking away what was made on somebody else's takes as long as its limits say.
+        return _wait(subprocess.Popen(command), None if is_visited(Deployment.read(toml)) else _PATIENCE)
 
 
-def _wait(process: subprocess.Popen[bytes]) -> int:
-    """Wait for the load process; an interruption is handed to it once, and then it has the time to tell what it measured."""
+def _wait(process: subprocess.Popen[bytes], patience: float | None) -> int:
+    """Wait for the load process; an interruption is handed to it once, and then it has the time to tell what it measured.
+
+    A second interruption ends it.
+    """
     try:
         return process.wait()
     except KeyboardInterrupt:
         process.send_signal(signal.SIGINT)
         try:
-            return process.wait(_PATIENCE)
+            return process.wait(patience)
         except (KeyboardInterrupt, subprocess.TimeoutExpired):
             process.kill()
             process.wait()

@@ -13,7 +13,7 @@ from load.profile import Profile
 
 
 class WentThere(Exception):
-    """What would ask the deployment for the first time."""
+    """What would begin the population's journal, before anything is asked of the deployment."""
 
 
 def goes_there(*_what: object) -> None:
@@ -25,7 +25,7 @@ def test_nobody_is_made_where_accounts_are_not_allowed(tmp_path: Path, monkeypat
 
     The same call goes on to the deployment as soon as accounts are allowed too.
     """
-    monkeypatch.setattr(making, "Provision", goes_there)
+    monkeypatch.setattr(making, "settle", goes_there)
     home = Homeserver(name="a", server_name="a.example", url="https://127.0.0.1:1", domains=("a.example",))
     abroad = Homeserver(name="b", server_name="b.example", url="https://127.0.0.1:2", people="externals")
     narrow = Deployment(name="recette", allow=("load",), homeservers=(home, abroad))
