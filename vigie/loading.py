@@ -20,6 +20,7 @@ from fixtures.deployment import Deployment
 from fixtures.embedded import Embedded
 from fixtures.errors import DeploymentError
 from fixtures.stack import Plan
+from load.probes import ensure_known
 from load.profile import Profile, names
 from scenarios.visit.made import is_visited
 from vigie.progress import StartProgress
@@ -91,7 +92,12 @@ def _populate(options: Namespace, console: Console) -> int:
 
 
 def _start(options: Namespace, console: Console, more: list[str]) -> int:
-    Profile.read(options.profile)  # a mistake in it is told before anything starts
+    # A mistake in it is told before anything starts.
+    profile = Profile.read(options.profile)
+    profile.with_changes(
+        rate=getattr(options, "rate", None), people=options.people, measured=getattr(options, "measured", None)
+    )
+    ensure_known(profile)
     with ExitStack() as standing:
         if options.deployment == "embedded":
             with StartProgress(console) as shown:
