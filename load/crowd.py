@@ -225,7 +225,7 @@ class Crowd:
         user_id, membership, at = event["state_key"], event["content"].get("membership", "leave"), event["origin_server_ts"]
         member = self._by_user.get(user_id)
         known = room.told.get(user_id, 0)
-        if member is None or self.around.measures is None or at < known:
+        if member is None or self.around.measures is None or at < known or self._is_past(event):
             return
         room.told[user_id] = at
         if membership != "join" or at > known:
@@ -243,6 +243,11 @@ class Crowd:
                 now = time.monotonic()
                 for device in self._devices(member):
                     self.measures.delivery.join(room.room_id, device.number, device.session.server_name, now)
+
+    def _is_past(self, event: Mapping[str, Any]) -> bool:
+        """Tell whether something happened before second 0: a first look into a room tells how its people came and went."""
+        age: float = event.get("unsigned", {}).get("age", 0) / 1000
+        return time.monotonic() - age < self.measures.tally.start
 
 
 def _canaries(plan: Plan, share: float, seed: int) -> set[int]:
