@@ -41,8 +41,8 @@ grace = 40
 # This machine may be busy with other things: what is judged here is the counting.
 [generator]
 processor = 2
-loop_lag_ms = 5000
-slip_ms = 5000
+loop_lag_ms = 60000
+slip_ms = 60000
 dropped = 1
 
 [[objectives]]
