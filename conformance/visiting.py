@@ -14,7 +14,8 @@ from conformance.guard import Guard
 from conformance.transport import AsyncTransport
 from fixtures.allowance import MEANING
 from fixtures.deployment import Deployment
-from scenarios.visit.clearing import Clearing, Step, depart, keepers
+from scenarios.visit.clearing import Clearing, Step
+from scenarios.visit.departing import depart, keepers
 from scenarios.visit.made import Made, home, is_visited, journals, new_tag, populations
 from scenarios.visit.pace import Pace
 

@@ -121,6 +121,8 @@ def _run(options: argparse.Namespace, stop: Event) -> int:
 
 def _visit(options: argparse.Namespace, run: Run) -> int:
     """Do what was asked for; what it made on somebody else's deployment is taken away, whatever became of it."""
+    if run.visit:
+        say(f"run {run.visit.ledger.made.tag}: what it makes on {run.deployment.name} is taken away at its end")
     try:
         code = _find_capacity(options, run) if options.find_capacity else _once(options, run)
     finally:

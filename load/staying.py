@@ -20,7 +20,8 @@ from fixtures.errors import DeploymentError
 from load.driver import drive
 from load.store import Store
 from load.transport import GeventTransport, Observer, PatientTransport, trusting
-from scenarios.visit.clearing import Clearing, depart, keepers
+from scenarios.visit.clearing import Clearing
+from scenarios.visit.departing import depart, keepers
 from scenarios.visit.ledger import Ledger
 from scenarios.visit.made import Made, home, is_visited, new_tag
 from scenarios.visit.pace import PATIENCE, Pace, retry_after

@@ -6,7 +6,6 @@ gone is written into the journal at once, so that whoever is interrupted here le
 
 from __future__ import annotations
 
-import contextlib
 import json
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -16,10 +15,10 @@ from typing import Any
 from fixtures.deployment import Deployment, Homeserver
 from scenarios.accounts import deactivate, log_out, remove_device
 from scenarios.session import Session, path
-from scenarios.visit.made import Account, Device, Made, Room, Things, populations
+from scenarios.visit.made import Account, Device, Made, Room, Things
 from scenarios.wire import Response, Transport, UnexpectedAnswer, WireError
 
-__all__ = ["Clearing", "Step", "depart", "keepers"]
+__all__ = ["Clearing", "Step"]
 
 Step = Callable[[], Coroutine[Any, Any, None]]
 _INVITATIONS = json.dumps(
@@ -29,12 +28,6 @@ _INVITATIONS = json.dumps(
 
 class _Stays(Exception):
     """Something could not be taken away; the message says why."""
-
-
-def keepers(deployment: Deployment) -> dict[str, Account]:
-    """Give the people of the populations that are kept there, by their identifier: a run's rooms and devices can be theirs."""
-    found = [each for made in populations(deployment) for each in made.things().accounts.values()]
-    return {each.user_id: each for each in found if each.user_id}
 
 
 @dataclass
@@ -250,32 +243,3 @@ class Clearing:
 
 async def _log_out(session: Session) -> None:
     await log_out(session)
-
-
-def depart(made: Made, carry_out: Callable[[], Clearing], tell: Callable[[str], None]) -> str:
-    """Have what a journal names taken away, and tell; gives in a line what could not be, or nothing.
-
-    The journal is gone when nothing is left.
-    """
-
-    def say(line: str) -> None:
-        # Whoever listened may be gone, which Rich answers by leaving; what was made is taken away all the same.
-        with contextlib.suppress(OSError, SystemExit):
-            tell(line)
-
-    things = made.things()
-    if not things:
-        made.end()
-        return ""
-    hint = f"`vigie sweep` with the deployment's file{' and --populations' if made.kind == 'population' else ''} finishes it"
-    say(f"taking away {things.told()}")
-    try:
-        stays = carry_out().stays
-    except KeyboardInterrupt:
-        say(f"interrupted while taking away: {made.things().told()} are still there; {hint}")
-        raise
-    if not stays and not made.things():
-        made.end()
-        say(f"taken away: {things.told()}")
-        return ""
-    return f"{made.things().told()} are still there, among them {stays[0] if stays else 'what nobody could reach'}; {hint}"
