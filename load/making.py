@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +22,10 @@ from scenarios.visit.made import is_visited
 __all__ = ["ensure", "ensure_within_limits", "home", "plan_of", "shape_of"]
 
 
+# Another number where people of a seed get other names than before: what was kept is none of theirs.
+_NAMING = 2
+
+
 def home() -> Path:
     """Folder of all populations of this checkout."""
     return Path(__file__).parent.parent / ".vigie" / "populations"
@@ -31,7 +36,7 @@ def shape_of(profile: Profile) -> str:
     population = profile.population.model_dump(mode="json")
     # Who of them is a canary, and who decrypts, is a run's affair.
     kept = {key: value for key, value in population.items() if key not in ("canaries", "decrypting")}
-    return json.dumps([profile.seed, kept], sort_keys=True)
+    return json.dumps([_NAMING, profile.seed, kept], sort_keys=True)
 
 
 def ensure(
@@ -68,7 +73,9 @@ def plan_of(deployment: Deployment, profile: Profile, store: Store) -> Plan:
     """Give who is there and in which rooms, as a store's population has it."""
     tag = store.get("tag", "")
     mark = f"vigie{tag}" if tag else ""
-    return draw(profile.population, deployment, profile.seed, store.get("secret", "") or "", mark)
+    # People of their own for each shape: an account that two populations made would be logged out by the other one.
+    story = f"crowd {hashlib.sha256(shape_of(profile).encode()).hexdigest()[:8]}"
+    return draw(profile.population, deployment, profile.seed, store.get("secret", "") or "", mark, story)
 
 
 def _provision(

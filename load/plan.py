@@ -69,10 +69,12 @@ def ensure_possible(population: Population, deployment: Deployment) -> None:
         raise DeploymentError(f"the deployment {deployment.name} has no homeserver of externals for {population.guests} guests")
 
 
-def draw(population: Population, deployment: Deployment, seed: int, secret: str = "", mark: str = "") -> Plan:
+def draw(
+    population: Population, deployment: Deployment, seed: int, secret: str = "", mark: str = "", story: str = "crowd"
+) -> Plan:
     """Draw a population for a deployment; raises what `ensure_possible` does.
 
-    `secret` and `mark` are those of `fixtures.population.Population`: they change passwords and names, and nothing else.
+    `secret`, `mark` and `story` are those of `fixtures.population.Population`: they change passwords and names alone.
     """
     ensure_possible(population, deployment)
     random = Random(f"plan {seed}")  # noqa: S311 -- meant to be repeatable
@@ -80,7 +82,7 @@ def draw(population: Population, deployment: Deployment, seed: int, secret: str 
     # Two at least where there are enough people for it, so that two workers have one each.
     circles = max(1 if total < 16 else 2, -(-total // _IN_A_CIRCLE))
     people = tuple(
-        _person(population, deployment, Names(seed, f"crowd {number}", secret, mark), number, circles, random)
+        _person(population, deployment, Names(seed, f"{story} {number}", secret, mark), number, circles, random)
         for number in range(total)
     )
     gathered = [
