@@ -12,7 +12,7 @@ from pathlib import Path
 
 from conformance.applicable import HOMES, is_elsewhere
 from conformance.markers import rules_by_test
-from conformance.reading import only_reads
+from scenarios.visit.reading import only_reads
 from scenarios.wire import Request
 
 __all__ = ["PARTS", "needs_by_rule"]

@@ -1,7 +1,7 @@
 """The conformance side's transport: httpx under asyncio, every exchange told to observers.
 
 On somebody else's deployment a guard stands here (:mod:`conformance.guard`), so that nothing goes round it, and the
-harness's own rate and the server's 429 are kept (:mod:`conformance.pace`).
+harness's own rate and the server's 429 are kept (:mod:`scenarios.visit.pace`).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import httpx
 
 from conformance.guard import Guard
 from conformance.outcome import untestable
-from conformance.pace import PATIENCE, Pace, retry_after
+from scenarios.visit.pace import PATIENCE, Pace, retry_after
 from scenarios.wire import Request, Response, TimedOut, Unreachable
 
 __all__ = ["AsyncTransport", "Observer"]

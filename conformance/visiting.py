@@ -6,25 +6,22 @@ Deployments that Vigie started itself are not visited: they allow everything and
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from conformance.clearing import clear
-from conformance.guard import Guard, new_tag
-from conformance.made import Made, home, journals
-from conformance.pace import Pace
+from conformance.guard import Guard
 from conformance.transport import AsyncTransport
 from fixtures.allowance import MEANING
 from fixtures.deployment import Deployment
+from scenarios.visit.clearing import Clearing, Step
+from scenarios.visit.departing import depart, keepers
+from scenarios.visit.made import Made, home, is_visited, journals, new_tag, populations
+from scenarios.visit.pace import Pace
 
-__all__ = ["Visit", "announcement", "is_visited"]
+__all__ = ["Visit", "announcement", "take_away"]
 
-
-def is_visited(deployment: Deployment) -> bool:
-    """Tell whether a deployment is somebody else's."""
-    return deployment.kind == "remote"
+_SIDE_BY_SIDE = 6
 
 
 @dataclass
@@ -64,27 +61,25 @@ class Visit:
 
 def take_away(deployment: Deployment, made: Made, tell: Callable[[str], None]) -> str:
     """Take away what a journal names; gives in a line what could not be, or nothing."""
+    return depart(made, lambda: asyncio.run(_clear(deployment, made)), tell)
 
-    def say(line: str) -> None:
-        # Whoever listened may be gone, which Rich answers by leaving; what was made is taken away all the same.
-        with contextlib.suppress(OSError, SystemExit):
-            tell(line)
 
-    things = made.things()
-    if not things:
-        made.end()
-        return ""
-    say(f"taking away {things.told()}")
-    hint = "`vigie sweep` with the deployment's file finishes it"
+async def _clear(deployment: Deployment, made: Made) -> Clearing:
+    """Take away what a journal names, at the deployment's own rate."""
+    transport = AsyncTransport(deployment.ca, (), deployment.origins())
+    transport.guard, transport.pace = None, Pace(deployment.limits.requests_per_second)
+    clearing, free = Clearing(deployment, made, transport, keepers(deployment)), asyncio.Semaphore(_SIDE_BY_SIDE)
+
+    async def one(step: Step) -> None:
+        async with free:
+            await step()
+
     try:
-        stays = asyncio.run(clear(deployment, made))
-    except KeyboardInterrupt:
-        say(f"interrupted while taking away: {made.things().told()} are still there; {hint}")
-        raise
-    if not stays:
-        say(f"taken away: {things.told()}")
-        return ""
-    return f"{made.things().told()} are still there, among them {stays[0]}; {hint}"
+        for stage in clearing.stages():
+            await asyncio.gather(*(one(step) for step in stage))
+    finally:
+        await transport.close()
+    return clearing
 
 
 def announcement(deployment: Deployment) -> list[str]:
@@ -103,4 +98,6 @@ def announcement(deployment: Deployment) -> list[str]:
     left = [each for each in journals(deployment) if not each.under_way() and each.things()]
     if left:
         lines.append(f"an earlier run left {len(left)} journals of what is still there: `vigie sweep` takes it away")
+    if kept := populations(deployment):
+        lines.append(f"{len(kept)} populations are kept there for `vigie load`: `vigie sweep --populations` takes them away")
     return lines

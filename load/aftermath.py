@@ -14,21 +14,28 @@ from fixtures.deployment import Deployment
 from load.folder import link_latest
 from load.folder import run_folder as folder
 from load.store import Records
-from reports.load import LoadReport
+from reports.load import LoadReport, load_outcome
 from reports.redaction import Redactor
 
-__all__ = ["folder", "link_latest", "redactor", "summarise", "write_locusts"]
+__all__ = ["folder", "link_latest", "redactor", "summarise", "with_left_behind", "write_locusts"]
 
 
 def redactor(deployment: Deployment, store: Records) -> Redactor:
     """Know every secret of the run, so that none gets into a report."""
     found = Redactor()
     for record in store.all("device").values():
-        found.learn(record["token"])
+        if record is not None:
+            found.learn(record["token"])
     for home in deployment.homeservers:
         if home.admin_token is not None:
             found.learn(home.admin_token.get_secret_value())
     return found
+
+
+def with_left_behind(report: LoadReport, stays: str) -> LoadReport:
+    """Say in a report what could not be taken away: it is no green then."""
+    outcome = load_outcome(report.objectives, report.health, report.cut_short, stays)
+    return report.model_copy(update={"left_behind": stays, "outcome": outcome})
 
 
 def write_locusts(environment: Any, out: Path) -> None:
@@ -52,4 +59,6 @@ def summarise(report: LoadReport, noticed: dict[str, int], say: Callable[[str], 
         say(f"the generator was not well: {ailment}")
     for what, number in sorted(noticed.items()):
         say(f"noticed: {what} ({number})")
+    if report.left_behind:
+        say(report.left_behind)
     say(f"{report.outcome.upper().replace('-', ' ')}" + (f", cut short: {report.cut_short}" if report.cut_short else ""))

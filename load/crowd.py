@@ -25,6 +25,7 @@ from load.store import Records
 from load.surroundings import Room, Surroundings
 from scenarios.mailbox import NoMail
 from scenarios.session import Session
+from scenarios.visit.ledger import TooMany
 from scenarios.wire import NotInTime, UnexpectedAnswer, WireError
 
 __all__ = ["Crowd", "canaries_of"]
@@ -49,7 +50,8 @@ class Crowd:
         self.around, self.plan, self.store = around, plan, store
         self.shard, self.shards = shard, shards
         self.random = around.random
-        self.newcomers = Names(os.urandom(8).hex(), f"newcomers {shard}")
+        mark = around.ledger.mark if around.ledger else ""
+        self.newcomers = Names(os.urandom(8).hex(), f"newcomers {shard}", mark=mark)
         canaries = canaries_of(plan, around.profile) if canaries is None else canaries
         self.members = [
             Member(around, each, store, Random(f"{around.profile.seed} {each.number}"), canary=each.number in canaries)  # noqa: S311
@@ -156,7 +158,7 @@ class Crowd:
         except (WireError, UnexpectedAnswer, NotInTime, NoMail) as error:
             measures.failed(act, intended, occasion.actual, time.monotonic(), failure_of(error))
             self.around.notice(f"{act}: {_short(error)}")
-        except (Impossible, LookupError, Suspended) as error:
+        except (Impossible, LookupError, Suspended, TooMany) as error:
             measures.failed(act, intended, occasion.actual, time.monotonic(), "other")
             self.around.notice(f"{act}: {error or type(error).__name__}")
         else:
@@ -233,7 +235,7 @@ class Crowd:
         user_id, membership, at = event["state_key"], event["content"].get("membership", "leave"), event["origin_server_ts"]
         member = self._by_user.get(user_id)
         known = room.told.get(user_id, 0)
-        if member is None or self.around.measures is None or at < known:
+        if member is None or self.around.measures is None or at < known or self._is_past(event):
             return
         room.told[user_id] = at
         if membership != "join" or at > known:
@@ -251,6 +253,11 @@ class Crowd:
                 now = time.monotonic()
                 for device in self._devices(member):
                     self.measures.delivery.join(room.room_id, device.number, device.session.server_name, now)
+
+    def _is_past(self, event: Mapping[str, Any]) -> bool:
+        """Tell whether something happened before second 0: a first look into a room tells how its people came and went."""
+        age: float = event.get("unsigned", {}).get("age", 0) / 1000
+        return time.monotonic() - age < self.measures.tally.start
 
 
 def canaries_of(plan: Plan, profile: Profile) -> set[int]:

@@ -189,19 +189,24 @@ class CrowdMachine:
         if wanted:
             answer = ok(await self._session.send("POST", "/keys/query", to_json({"device_keys": wanted, "timeout": 10_000})))
             for user in wanted:
-                found[user] = self._known[user] = tuple(self._trusted.of(user, answer))
+                found[user] = devices = tuple(self._trusted.of(user, answer))
+                # Of a homeserver that did not answer, nobody knows whether its people have none.
+                if devices or not _failed(answer, user):
+                    self._known[user] = devices
         # Not what is known by now: somebody who is forgotten meanwhile did not leave.
         return {each for devices in found.values() for each in devices if each.curve25519 != self.curve25519}
 
-    async def _claim(self, devices: Iterable[DeviceKeys]) -> None:
+    async def _claim(self, devices: Iterable[DeviceKeys]) -> bool:
+        """Begin a conversation with devices; tells whether every homeserver that was to give keys answered."""
         missing = [device for device in devices if device.curve25519 not in self._olm]
         if not missing:
-            return
+            return True
         wanted: dict[str, dict[str, str]] = {}
         for device in missing:
             wanted.setdefault(device.user_id, {})[device.device_id] = "signed_curve25519"
         body = to_json({"one_time_keys": wanted, "timeout": 10_000})
-        given = ok(await self._session.send("POST", "/keys/claim", body)).get("one_time_keys", {})
+        answer = ok(await self._session.send("POST", "/keys/claim", body))
+        given = answer.get("one_time_keys", {})
         for device in missing:
             for content in given.get(device.user_id, {}).get(device.device_id, {}).values():
                 if is_signed(content, device.user_id, device.device_id, device.ed25519):
@@ -212,6 +217,7 @@ class CrowdMachine:
                     break
             else:
                 self.no_one_time_key += 1
+        return not any(_failed(answer, device.user_id) for device in missing if device.curve25519 not in self._olm)
 
     # Sending.
 
@@ -248,7 +254,10 @@ class CrowdMachine:
         if self._reads:
             self._inbound.setdefault(outbound.session.session_id, InboundGroupSession(outbound.session.session_key))
         try:
-            await self._give(room_id, outbound, devices - outbound.shared)
+            complete = await self._give(room_id, outbound, devices - outbound.shared)
+            if not complete or any(user not in self._known for user in people):
+                # As clients do: whom a homeserver left out is tried again with the next message.
+                outbound.version = -1
         except BaseException:
             outbound.version = -1
             raise
@@ -259,14 +268,15 @@ class CrowdMachine:
             outbound.version = -1
         return outbound
 
-    async def _give(self, room_id: str, outbound: _Outbound, devices: Iterable[DeviceKeys]) -> None:
-        await self._claim(devices)
+    async def _give(self, room_id: str, outbound: _Outbound, devices: Iterable[DeviceKeys]) -> bool:
+        complete = await self._claim(devices)
         reachable = [device for device in devices if device.curve25519 in self._olm]
         for start in range(0, len(reachable), _AT_ONCE):
             some = reachable[start : start + _AT_ONCE]
             where = f"/sendToDevice/m.room.encrypted/{secrets.token_hex(8)}"
             ok(await self._session.send("PUT", where, self._wrapped(room_id, outbound, some)))
             outbound.shared.update(some)
+        return complete
 
     def _wrapped(self, room_id: str, outbound: _Outbound, devices: Iterable[DeviceKeys]) -> bytes:
         session = outbound.session
@@ -366,3 +376,8 @@ def _base64(content: bytes) -> str:
 
 def _bytes(text: str) -> bytes:
     return base64.b64decode(text + "=" * (-len(text) % 4))
+
+
+def _failed(answer: Mapping[str, Any], user_id: str) -> bool:
+    """Tell whether a homeserver gave no answer for its person, so that another one answered without it."""
+    return user_id.partition(":")[2] in answer.get("failures", ())

@@ -33,7 +33,8 @@ from load.performing import Performance
 from load.probes import ensure_known
 from load.profile import Profile
 from load.report import conclude, tell
-from load.run import ensure_allowed, say
+from load.run import CANNOT_TELL, ensure_allowed, say
+from load.staying import Visit
 from load.steady import keep_locust_steady
 from load.store import Store
 from load.user import Agent
@@ -41,7 +42,7 @@ from load.worker import Part
 
 __all__ = ["Agent"]
 
-CANNOT_TELL, NOT_SET_UP = 3, 4
+NOT_SET_UP = 4
 # Before Locust makes its runners.
 keep_locust_steady()
 
@@ -73,12 +74,12 @@ def _on_start(environment: Any, **_more: Any) -> None:
     try:
         if isinstance(runner, MasterRunner):
             workers = runner.worker_count
-            conductor, store = _made(Conductor, workers)
-            gevent.spawn(_run, conductor, store, lambda: conductor.conduct(environment, environment.roster, workers))
+            conductor, *kept = _made(Conductor, workers)
+            gevent.spawn(_run, conductor, *kept, lambda: conductor.conduct(environment, environment.roster, workers))
         else:
-            performance, store = _made(Performance)
+            performance, *kept = _made(Performance)
             around = performance.stand(environment)
-            gevent.spawn(_run, performance, store, lambda: _alone(performance, around))
+            gevent.spawn(_run, performance, *kept, lambda: _alone(performance, around))
     except FixtureError as error:
         _complain(environment, error)
 
@@ -88,7 +89,7 @@ def _alone(performance: Performance, around: Any) -> Measures:
     return performance.measured(around)
 
 
-def _made(kind: Any, workers: int = 1) -> tuple[Any, Store]:
+def _made(kind: Any, workers: int = 1) -> tuple[Any, Store, Visit | None]:
     """Make what runs it, over a population that stands."""
     path = os.environ.get("VIGIE_DEPLOYMENT", "")
     if not path:
@@ -99,10 +100,11 @@ def _made(kind: Any, workers: int = 1) -> tuple[Any, Store]:
     ensure_allowed(deployment, profile, say)
     ensure_answers(deployment)
     plan, store = ensure(deployment, profile, lambda what, done, of: say(f"{what}: {done} of {of}") if done == of else None)
-    return kind(deployment, profile, plan, store, tell=say), store
+    visit = Visit.begin(deployment)
+    return kind(deployment, profile, plan, store, tell=say, ledger=visit.ledger if visit else None), store, visit
 
 
-def _run(performance: Performance | Conductor, store: Store, perform: Callable[[], Measures]) -> None:
+def _run(performance: Performance | Conductor, store: Store, visit: Visit | None, perform: Callable[[], Measures]) -> None:
     """Run, judge, tell, and end Locust."""
     started, began = datetime.now(UTC), time.monotonic()
     try:
@@ -124,6 +126,9 @@ def _run(performance: Performance | Conductor, store: Store, perform: Callable[[
     except FixtureError as error:
         _complain(performance.environment, error)
     finally:
+        if visit is not None and (stays := visit.end(say)):
+            say(stays)
+            performance.environment.process_exit_code = performance.environment.process_exit_code or CANNOT_TELL
         _end(performance.environment)
         store.close()
 

@@ -31,6 +31,7 @@ from load.roster import Roster
 from load.share import pack
 from load.store import Records
 from load.user import Agent
+from scenarios.visit.ledger import Ledger
 
 __all__ = ["Conductor", "ensure_shareable"]
 
@@ -70,6 +71,7 @@ class Conductor:
     stop: Event = field(default_factory=Event)
     web_port: int = 0
     prometheus_port: int = 0
+    ledger: Ledger | None = None
     environment: Any = None
     cut_short: str = ""
     start: float = 0.0
@@ -108,16 +110,16 @@ class Conductor:
     def conduct(self, environment: Any, roster: Roster, workers: int) -> Measures:
         """Share the run by so many workers of a master's roster, from their coming to the books."""
         self.environment, self.roster = environment, roster
-        roster.store = self.store
+        roster.store, roster.journal = self.store, self.ledger.made if self.ledger else None
         self._until(lambda: roster.here >= workers, _WAITED_FOR_WORKERS, lambda: f"{roster.here} of {workers} workers are here")
         self._hand_out(roster, workers)
         self._gather(roster)
         return self._measured(roster)
 
     def _hand_out(self, roster: Roster, workers: int) -> None:
-        canaries = canaries_of(self.plan, self.profile)
+        canaries, tag = canaries_of(self.plan, self.profile), self.ledger.made.tag if self.ledger else ""
         for shard, place in enumerate(roster.complete(workers)):
-            share = pack(self.deployment, self.profile, self.plan, canaries, self.store, shard, workers)
+            share = pack(self.deployment, self.profile, self.plan, canaries, self.store, shard, workers, tag)
             place.people = roster.allotment.wanted[place.client] = len(share["people"])
             roster.runner.send_message(SHARE, {**share, "clock": clock_id()}, client_id=place.client)
         places = roster.places.values()

@@ -21,7 +21,7 @@ from load.surroundings import Surroundings
 from scenarios import accounts, conversations, files
 from scenarios.people import Person
 from scenarios.session import Session, ok
-from scenarios.wire import UnexpectedAnswer, WireError
+from scenarios.wire import UnexpectedAnswer, Unreachable, WireError
 
 __all__ = ["AnyDevice", "Member"]
 
@@ -64,8 +64,10 @@ class Member:
             self._open(drive(self._log_in_canary()))
             return
         for number in range(self.plan.devices):
-            name = f"{self.plan.number}/{number}"
+            name = self._name(number)
             record = self._store.get("device", name)
+            if record is None:
+                continue  # its token was revoked meanwhile
             session = self.around.session(self.around.home(self.plan.home), self.user_id, record["device_id"], record["token"])
             reads = Random(f"reads {name}").random() < self.around.profile.population.decrypting  # noqa: S311 -- a draw
             account = self._store.account(name)
@@ -77,7 +79,25 @@ class Member:
                 keep=partial(self._store.keep_account, name),
             )
             since = self._store.get("since", name) or ""
-            self._open(CrowdDevice(self.around, self.plan.number * _DEVICES_EACH + number, session, machine, since=since))
+            device = CrowdDevice(self.around, self.plan.number * _DEVICES_EACH + number, session, machine, since=since)
+            try:
+                self._open(device)
+            except UnexpectedAnswer as error:
+                if is_ousted(error):
+                    self._forget(device)
+                raise
+        if not self.devices:
+            raise Unreachable("no session of theirs is left; the next start logs them in anew")
+
+    def _name(self, number: int) -> str:
+        return f"{self.plan.number}/{number}"
+
+    def _forget(self, device: AnyDevice) -> None:
+        """Forget the session of a device whose token was revoked: before the next run it logs in anew."""
+        number = device.number - self.plan.number * _DEVICES_EACH
+        if self._store.get("device", self._name(number)) is not None:
+            self._store.put("device", self._name(number), None)
+            self._store.put("since", self._name(number), None)
 
     def _open(self, device: AnyDevice) -> None:
         device.hooks.invited = self._invited
@@ -97,9 +117,11 @@ class Member:
     def live(self) -> None:
         """Let every device poll until this greenlet is killed."""
         try:
-            for device in self.devices[1:]:
+            for device in list(self.devices):
                 self.poll(device)
-            self._poll(self.devices[0])
+            # Whoever loses one device goes on with the others.
+            while polling := [each for each in self._greenlets.values() if not each.dead]:
+                gevent.joinall(polling, count=1)
         finally:
             self.leave()
 
@@ -116,9 +138,9 @@ class Member:
     def leave(self) -> None:
         """Stop polling, keep what a later run goes on from, and close everything. A canary's device is logged out."""
         gevent.killall(list(self._greenlets.values()))
-        for number, device in enumerate(self.devices):
+        for device in self.devices:
             if device.since:
-                self._store.put("since", f"{self.plan.number}/{number}", device.since)
+                self._store.put("since", self._name(device.number - self.plan.number * _DEVICES_EACH), device.since)
             if self.canary:
                 self._log_out_quietly(device.session)
             device.close()
@@ -158,6 +180,7 @@ class Member:
         self.around.notice("devices whose token was revoked")
         if self.around.measures is not None:
             self.around.measures.delivery.away(device.number)
+        self._forget(device)
         if device in self.devices:
             self.devices.remove(device)
         device.close()

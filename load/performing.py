@@ -29,6 +29,7 @@ from load.store import Records
 from load.surroundings import Surroundings
 from load.transport import trusting
 from load.user import Agent
+from scenarios.visit.ledger import Ledger
 
 __all__ = ["Performance", "Told"]
 
@@ -55,6 +56,7 @@ class Performance:
     web_port: int = 0
     prometheus_port: int = 0
     environment: Any = None
+    ledger: Ledger | None = None
     cut_short: str = ""
     crowd: Crowd | None = None
     around: Surroundings | None = None
@@ -81,6 +83,7 @@ class Performance:
             self.profile,
             trusting(self.deployment.ca, self.authority),
             Random(f"{self.profile.seed} {self.shard}"),  # noqa: S311 -- meant to be repeatable
+            ledger=self.ledger,
         )
         self.crowd = Crowd(around, self.plan, self.store, shard=self.shard, shards=self.shards, canaries=self.canaries)
         self.around, self.environment = around, environment

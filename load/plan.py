@@ -13,7 +13,7 @@ from fixtures.population import Identity
 from fixtures.population import Population as Names
 from load.profile import Population
 
-__all__ = ["CirclePlan", "PersonPlan", "Plan", "RoomPlan", "circles_of", "draw"]
+__all__ = ["CirclePlan", "PersonPlan", "Plan", "RoomPlan", "circles_of", "draw", "ensure_possible"]
 
 Kind = Literal["direct", "private", "public"]
 # Who talks to each other shares a process, and so a clock: people live in circles, and a process takes whole circles.
@@ -68,16 +68,29 @@ def circles_of(population: Population) -> int:
     return max(1 if total < 16 else 2, -(-total // _IN_A_CIRCLE))
 
 
-def draw(population: Population, deployment: Deployment, seed: int) -> Plan:
-    """Draw a population for a deployment. Raises `DeploymentError` where it lacks what the population needs."""
+def ensure_possible(population: Population, deployment: Deployment) -> None:
+    """Raise `DeploymentError` where a deployment lacks what the population needs."""
     if not deployment.agents:
         raise DeploymentError(f"the deployment {deployment.name} has no homeserver of agents")
     if population.guests and deployment.external is None:
         raise DeploymentError(f"the deployment {deployment.name} has no homeserver of externals for {population.guests} guests")
+
+
+def draw(
+    population: Population, deployment: Deployment, seed: int, secret: str = "", mark: str = "", story: str = "crowd"
+) -> Plan:
+    """Draw a population for a deployment; raises what `ensure_possible` does.
+
+    `secret`, `mark` and `story` are those of `fixtures.population.Population`: they change passwords and names alone.
+    """
+    ensure_possible(population, deployment)
     random = Random(f"plan {seed}")  # noqa: S311 -- meant to be repeatable
     total = population.people + population.guests
     circles = circles_of(population)
-    people = tuple(_person(population, deployment, seed, number, circles, random) for number in range(total))
+    people = tuple(
+        _person(population, deployment, Names(seed, f"{story} {number}", secret, mark), number, circles, random)
+        for number in range(total)
+    )
     gathered = [
         CirclePlan(
             tuple(each.number for each in people if each.circle == circle and not each.guest),
@@ -88,9 +101,10 @@ def draw(population: Population, deployment: Deployment, seed: int) -> Plan:
     return Plan(people, tuple(_rooms(population, gathered, random)), circles)
 
 
-def _person(population: Population, deployment: Deployment, seed: int, number: int, circles: int, random: Random) -> PersonPlan:
+def _person(
+    population: Population, deployment: Deployment, names: Names, number: int, circles: int, random: Random
+) -> PersonPlan:
     guest = number >= population.people
-    names = Names(seed, f"crowd {number}")
     devices = 2 if random.random() < population.two_devices else 1
     if guest:
         assert deployment.external is not None
@@ -133,8 +147,8 @@ def _rooms(population: Population, circles: Sequence[CirclePlan], random: Random
 
 
 def _befriend(rooms: list[RoomPlan], circles: Sequence[CirclePlan], random: Random) -> None:
-    """Give whoever is in no room a conversation with somebody."""
-    housed = {number for room in rooms for number in room.members}
+    """Give whoever is in no encrypted room a conversation with somebody."""
+    housed = {number for room in rooms if room.kind != "public" for number in room.members}
     for circle, people in enumerate(circles):
         for number in people.agents:
             others = [each for each in people.agents if each != number]

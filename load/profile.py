@@ -80,7 +80,10 @@ class ProbePlan(_Part):
 
 
 class Profile(_Part):
-    """A profile; :meth:`read` gives it by its name or from a file."""
+    """A profile; :meth:`read` gives it by its name or from a file.
+
+    `timeout` is for how many seconds people wait for an answer; a poll has as long beyond its own waiting.
+    """
 
     format: Literal["vigie.profile/1"] = Field(alias="schema")
     name: str = Field(pattern=r"^[a-z0-9-]+$")

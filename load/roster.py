@@ -10,8 +10,10 @@ from load.allotment import Allotment
 from load.measures import Measures
 from load.messages import ASK, FAILED, HERE, PROTOCOL, REFUSED, REPORT, STANDS, TOLD
 from load.processes import Processes
+from load.share import MADE
 from load.store import Records
 from load.windows import Window
+from scenarios.visit.made import Made
 
 __all__ = ["Place", "Roster"]
 
@@ -55,6 +57,7 @@ class Roster:
         self.processes = processes
         self.places: dict[str, Place] = {}
         self.store: Records | None = None
+        self.journal: Made | None = None
         self.measures: Measures | None = None
         self.complaint = ""
         self.allotment = Allotment()
@@ -128,10 +131,13 @@ class Roster:
         self.runner.send_message(TOLD, {"number": said["number"], "at": time.monotonic()}, client_id=client)
 
     def _keep(self, records: list[list[Any]]) -> None:
-        assert self.store is not None or not records
         for kind, name, value in records:
-            assert self.store is not None
-            self.store.put(kind, name, value)
+            if kind == MADE:
+                assert self.journal is not None
+                self.journal.note(**value)
+            else:
+                assert self.store is not None
+                self.store.put(kind, name, value)
 
     def _report(self, client_id: str, data: dict[str, Any]) -> None:
         told, place = data.get(REPORT), self.places.get(client_id)

@@ -44,12 +44,14 @@ from load.probes import ensure_known
 from load.profile import Profile
 from load.report import conclude, tell, tell_capacity
 from load.server_metrics import beside
+from load.staying import Visit
 from load.store import Store
 from load.worker import work
 from reports.load import LoadReport
 
 __all__ = ["main"]
 
+CANNOT_TELL = 3
 NOT_SET_UP = 4
 _SET_PARENT_DEATH_SIGNAL = 1
 
@@ -101,16 +103,25 @@ def _run(options: argparse.Namespace, stop: Event) -> int:
             left = (now - began) / done * (of - done)
             say(f"{now - began:6.1f} s  {what}: {done} of {of}" + (f", {left:.0f} s left" if done < of else ""))
 
-    plan, store = ensure(deployment, profile, progress)
+    plan, store = ensure(deployment, profile, progress, stopped=stop.is_set)
     try:
         if options.populate_only:
             say(f"population: {len(plan.people)} people, {len(plan.rooms)} rooms in {store.path}")
             return 0
-        if options.find_capacity:
-            return _find_capacity(options, Run(deployment, profile, plan, store, stop))
-        return _once(options, Run(deployment, profile, plan, store, stop))
+        return _visit(options, Run(deployment, profile, plan, store, stop, Visit.begin(deployment)))
     finally:
         store.close()
+
+
+def _visit(options: argparse.Namespace, run: Run) -> int:
+    """Do what was asked for; what it made on somebody else's deployment is taken away, whatever became of it."""
+    if run.visit:
+        say(f"run {run.visit.ledger.made.tag}: what it makes on {run.deployment.name} is taken away at its end")
+    try:
+        code = _find_capacity(options, run) if options.find_capacity else _once(options, run)
+    finally:
+        stays = run.leave()
+    return code or (CANNOT_TELL if stays else 0)
 
 
 @dataclass
@@ -122,6 +133,11 @@ class Run:
     plan: Plan
     store: Store
     stop: Event
+    visit: Visit | None = None
+
+    def leave(self) -> str:
+        """Take away what was made on somebody else's deployment, once; gives in a line what could not be."""
+        return self.visit.end(say) if self.visit else ""
 
     def perform(self, options: argparse.Namespace, out: Path) -> tuple[LoadReport, Performance | Conductor]:
         """Run, with the server watched beside it, and judge."""
@@ -167,6 +183,7 @@ class Run:
             stop=self.stop,
             web_port=options.web,
             prometheus_port=options.prometheus,
+            ledger=self.visit.ledger if self.visit else None,
             **more,
         )
 
@@ -177,6 +194,10 @@ def _once(options: argparse.Namespace, run: Run) -> int:
     report, performance = run.perform(options, out)
     code = tell(report, out, aftermath.redactor(run.deployment, run.store))
     aftermath.write_locusts(performance.environment, out)
+    if stays := run.leave():
+        # The report had to be there before, whatever happens meanwhile.
+        report = aftermath.with_left_behind(report, stays)
+        code = tell(report, out, aftermath.redactor(run.deployment, run.store))
     if options.out is None:
         aftermath.link_latest(out)
     aftermath.summarise(report, performance.noticed(), say)

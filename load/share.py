@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from vodozemac import Account
@@ -19,8 +20,12 @@ from load.arrivals import replayed
 from load.plan import PersonPlan, Plan, RoomPlan
 from load.profile import Profile
 from load.store import Records
+from scenarios.visit.made import Made
 
-__all__ = ["HandedRecords", "Share", "pack", "unpack"]
+__all__ = ["MADE", "HandedMade", "HandedRecords", "Share", "pack", "unpack"]
+
+MADE = "made"
+"""The kind of a record that goes into the journal of what is made on somebody else's deployment."""
 
 Record = list[Any]
 """Kind, name, value."""
@@ -38,12 +43,20 @@ class Share:
     plan: Plan
     canaries: set[int]
     records: list[Record]
+    tag: str = ""
 
 
 def pack(
-    deployment: Deployment, profile: Profile, plan: Plan, canaries: set[int], store: Records, shard: int, shards: int
+    deployment: Deployment,
+    profile: Profile,
+    plan: Plan,
+    canaries: set[int],
+    store: Records,
+    shard: int,
+    shards: int,
+    tag: str = "",
 ) -> dict[str, Any]:
-    """Give a worker's share, as a message carries it."""
+    """Give a worker's share, as a message carries it; `tag` is that of the run's journal on somebody else's deployment."""
     people = [each for each in plan.people if each.circle % shards == shard]
     rooms = [each for each in plan.rooms if each.circle % shards == shard]
     return {
@@ -58,6 +71,7 @@ def pack(
         "circles": plan.circles,
         "canaries": sorted(canaries & {each.number for each in people}),
         "records": _records(store, people, rooms),
+        "tag": tag,
     }
 
 
@@ -74,6 +88,7 @@ def unpack(content: dict[str, Any]) -> Share:
         Plan(people, rooms, content["circles"]),
         set(content["canaries"]),
         content["records"],
+        content["tag"],
     )
 
 
@@ -96,6 +111,31 @@ def _records(store: Records, people: list[PersonPlan], rooms: list[RoomPlan]) ->
     wanted += [("room", str(room.number)) for room in rooms]
     found = ((kind, name, store.get(kind, name)) for kind, name in wanted)
     return [[kind, name, value] for kind, name, value in found if value is not None]
+
+
+class HandedMade(Made):
+    """The journal of a run as a worker has it: what it notes is on the master's disk when `note` returns."""
+
+    def __init__(self, share: Share, keep: Callable[[list[Record]], None]) -> None:
+        """Take the run's tag; `keep` has the master write records down, and returns when it has."""
+        super().__init__(Path(f"{share.tag}.jsonl"))
+        self._shards, self._keep = share.shards, keep
+        self._told: list[dict[str, Any]] = []
+
+    def _append(self, entry: dict[str, Any]) -> None:
+        self._keep([[MADE, "", entry]])
+        self._told.append(entry)
+
+    def _entries(self) -> list[dict[str, Any]]:
+        return self._told
+
+    def count(self) -> int:
+        """Count the accounts that all workers made, taking the others for as busy as this one."""
+        return super().count() * self._shards
+
+    def is_closing(self) -> bool:
+        """Tell that more may be made: the master takes away what there is when no worker is left."""
+        return False
 
 
 class HandedRecords(Records):

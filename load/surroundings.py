@@ -14,8 +14,10 @@ from load.devicekeys import KnownKeys
 from load.figures import Figures
 from load.measures import Measures
 from load.profile import Profile
+from load.staying import VisitorTransport
 from load.transport import PatientTransport
 from scenarios.session import Session
+from scenarios.visit.ledger import Ledger
 
 __all__ = ["Room", "Surroundings"]
 
@@ -53,6 +55,8 @@ class Surroundings:
     """The rooms in which somebody is, by their identifier."""
     measures: Measures | None = None
     """None until second 0: what happens before is preparation."""
+    ledger: Ledger | None = None
+    """What the run makes on somebody else's deployment is written there."""
     on_member: Callable[[Room, Mapping[str, Any], str], None] = lambda _room, _event, _origin: None
     """Told what a sync says of a member: room, event, and the homeserver it was seen from."""
     said: dict[str, int] = field(default_factory=dict)
@@ -78,11 +82,17 @@ class Surroundings:
 
     def transport(self) -> PatientTransport:
         """Make a transport for one device."""
+        if self.ledger is not None:
+            return VisitorTransport(self.context, self.figures.exchange, self._limited, ledger=self.ledger)
         return PatientTransport(self.context, self.figures.exchange, on_limited=self._limited)
 
     def session(self, home: Homeserver, user_id: str = "", device_id: str = "", token: str | None = None) -> Session:
         """Give a session with a transport of its own."""
-        return Session(self.transport(), home.url, home.server_name, user_id, device_id, token, who=user_id)
+        if self.ledger is not None and token:
+            self.ledger.know(token, user_id)
+        return Session(
+            self.transport(), home.url, home.server_name, user_id, device_id, token, who=user_id, timeout=self.profile.timeout
+        )
 
     def new_number(self) -> int:
         """Give a number for a device that was not there at the start."""

@@ -22,6 +22,7 @@ from gevent import ssl as gevent_ssl
 
 from load.answer import Answer, BrokenAnswer, read_answer
 from load.deadlines import Deadlines
+from scenarios.visit.pace import retry_after
 from scenarios.wire import Request, Response, TimedOut, Unreachable
 
 __all__ = ["GeventTransport", "HalfAnswer", "Observer", "PatientTransport", "trusting"]
@@ -239,22 +240,12 @@ class PatientTransport(GeventTransport):
         deadline = time.monotonic() + request.timeout
         while answer.status == 429:
             self._on_limited()
-            wait = _asked_patience(answer)
+            wait = min(max(retry_after(answer), 0.05), 60.0)
             if time.monotonic() + wait > deadline:
                 break
             gevent.sleep(wait)
             answer = super().exchange(request)
         return answer
-
-
-def _asked_patience(answer: Response) -> float:
-    """Give how many seconds a 429 asks to wait: `retry_after_ms`, or the header, or a moment."""
-    content = answer.json()
-    asked = content.get("retry_after_ms") if isinstance(content, dict) else None
-    if isinstance(asked, int | float) and not isinstance(asked, bool):
-        return min(max(asked / 1000, 0.05), 60.0)
-    header = answer.headers.get("retry-after", "")
-    return min(float(header), 60.0) if header.isdigit() else 1.0
 
 
 def _bytes(request: Request, origin: str, target: str) -> bytes:

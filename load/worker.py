@@ -23,9 +23,10 @@ from load.measures import Measures
 from load.messages import BEGIN, CUT, FAILED, HERE, PROTOCOL, REFUSED, REPORT, SHARE, STANDS
 from load.performing import Performance
 from load.profile import Profile
-from load.share import HandedRecords, Share, unpack
+from load.share import HandedMade, HandedRecords, Share, unpack
 from load.steady import keep_locust_steady
 from load.user import Agent
+from scenarios.visit.ledger import Ledger
 from scenarios.wire import WireError
 
 __all__ = ["Part", "work"]
@@ -176,6 +177,7 @@ class Part:
             stop=self._stop,
             authority=share.authority,
             canaries=share.canaries,
+            ledger=self._ledger(share),
         )
         performance.stand(self._environment)
         gc.collect()
@@ -183,6 +185,9 @@ class Part:
         gc.set_threshold(50_000, 20, 50)
         self._performance = performance
         return performance
+
+    def _ledger(self, share: Share) -> Ledger | None:
+        return Ledger(share.deployment, HandedMade(share, self._asking.keep), people_stay=True) if share.tag else None
 
     def _close(self, performance: Performance, *, same: bool) -> None:
         """Let everybody go, and send the last report: nothing comes after it."""

@@ -210,11 +210,12 @@ class Capacity(Document):
 
 
 class LoadReport(Document):
-    """A whole load run. `cut_short` is why it ended before its time."""
+    """A whole load run. `cut_short` is why it ended before its time, `left_behind` what of it is still on the deployment."""
 
     schema_: Annotated[Literal["vigie.load/1"], Field(validation_alias="schema", serialization_alias="schema")] = "vigie.load/1"
     outcome: Outcome
     cut_short: Text = ""
+    left_behind: Text = ""
     started: AwareDatetime
     seconds: NonNegativeFloat
     step: float = 1.0
@@ -236,7 +237,7 @@ class LoadReport(Document):
 
     @model_validator(mode="after")
     def _adds_up(self) -> LoadReport:
-        due = load_outcome(self.objectives, self.health, self.cut_short)
+        due = load_outcome(self.objectives, self.health, self.cut_short, self.left_behind)
         if self.outcome is not due:
             raise ValueError(f"the outcome is told as {self.outcome}, objectives and health say {due}")
         return self
@@ -245,20 +246,21 @@ class LoadReport(Document):
     def doubts(self) -> tuple[str, ...]:
         """Why the run cannot be believed, if it cannot."""
         cut = (f"cut short: {self.cut_short}",) if self.cut_short else ()
-        return (*cut, *self.health.ailments, *self.health.flattering)
+        left = (f"left behind: {self.left_behind}",) if self.left_behind else ()
+        return (*cut, *left, *self.health.ailments, *self.health.flattering)
 
 
-def load_outcome(objectives: tuple[Objective, ...], health: Health, cut_short: str) -> Outcome:
+def load_outcome(objectives: tuple[Objective, ...], health: Health, cut_short: str, left_behind: str = "") -> Outcome:
     """Give what a run comes to.
 
     A run that was cut short, or whose generator was unwell, judges nobody. What only flatters the server (arrivals that were
-    dropped) takes a green away and leaves a red.
+    dropped) takes a green away and leaves a red, as does what the run left on the deployment.
     """
     if cut_short or health.ailments:
         return Outcome.CANNOT_TELL
     if any(not objective.met for objective in objectives):
         return Outcome.DOES_NOT_HOLD
-    if health.flattering or not objectives:
+    if health.flattering or left_behind or not objectives:
         return Outcome.CANNOT_TELL
     return Outcome.HOLDS
 

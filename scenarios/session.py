@@ -55,6 +55,7 @@ class Session:
     device_id: str = ""
     access_token: str | None = None
     who: str = ""
+    timeout: float = 60.0
 
     async def send(
         self,
@@ -64,16 +65,18 @@ class Session:
         params: Mapping[str, Any] | None = None,
         version: str = "v3",
         content_type: str = "application/json",
-        timeout: float = 60.0,
+        timeout: float | None = None,
     ) -> Response:
-        """Send a request with the session's token, and give the answer whatever it is."""
+        """Send a request with the session's token, and give the answer whatever it is; it has the session's time, or this."""
         whole = where if where.startswith("/_") else f"/_matrix/client/{version}{where}"
         url = self.base_url.rstrip("/") + whole + (f"?{urlencode(params)}" if params else "")
         headers = {"Authorization": f"Bearer {self.access_token}"} if self.access_token else {}
         content = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
         if content is not None:
             headers["Content-Type"] = content_type
-        return await self.transport.send(Request(method, url, headers, content, timeout, self.who))
+        return await self.transport.send(
+            Request(method, url, headers, content, self.timeout if timeout is None else timeout, self.who)
+        )
 
     async def get(self, where: str, params: Mapping[str, Any] | None = None, version: str = "v3") -> Response:
         """Read something."""

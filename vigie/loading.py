@@ -20,7 +20,9 @@ from fixtures.deployment import Deployment
 from fixtures.embedded import Embedded
 from fixtures.errors import DeploymentError
 from fixtures.stack import Plan
+from load.probes import ensure_known
 from load.profile import Profile, names
+from scenarios.visit.made import is_visited
 from vigie import workers
 from vigie.progress import StartProgress
 
@@ -76,7 +78,7 @@ def _whole(text: str) -> int:
 def _load(options: Namespace, console: Console) -> int:
     more = workers.arguments(options)
     if options.worker:
-        return _wait(subprocess.Popen([sys.executable, "-m", "load.run", *more]))
+        return _wait(subprocess.Popen([sys.executable, "-m", "load.run", *more]), _PATIENCE)
     for name in ("rate", "measured", "web", "prometheus", "precision"):
         if getattr(options, name) is not None:
             more += [f"--{name}", str(getattr(options, name))]
@@ -94,7 +96,12 @@ def _populate(options: Namespace, console: Console) -> int:
 
 
 def _start(options: Namespace, console: Console, more: list[str]) -> int:
-    Profile.read(options.profile)  # a mistake in it is told before anything starts
+    # A mistake in it is told before anything starts.
+    profile = Profile.read(options.profile)
+    profile.with_changes(
+        rate=getattr(options, "rate", None), people=options.people, measured=getattr(options, "measured", None)
+    )
+    ensure_known(profile)
     with ExitStack() as standing:
         if options.deployment == "embedded":
             with StartProgress(console) as shown:
@@ -107,17 +114,21 @@ def _start(options: Namespace, console: Console, more: list[str]) -> int:
         for name in ("people", "seed"):
             if getattr(options, name) is not None:
                 command += [f"--{name}", str(getattr(options, name))]
-        return _wait(subprocess.Popen(command))
+        # Taking away what was made on somebody else's takes as long as its limits say.
+        return _wait(subprocess.Popen(command), None if is_visited(Deployment.read(toml)) else _PATIENCE)
 
 
-def _wait(process: subprocess.Popen[bytes]) -> int:
-    """Wait for the load process; an interruption is handed to it once, and then it has the time to tell what it measured."""
+def _wait(process: subprocess.Popen[bytes], patience: float | None) -> int:
+    """Wait for the load process; an interruption is handed to it once, and then it has the time to tell what it measured.
+
+    A second interruption ends it.
+    """
     try:
         return process.wait()
     except KeyboardInterrupt:
         process.send_signal(signal.SIGINT)
         try:
-            return process.wait(_PATIENCE)
+            return process.wait(patience)
         except (KeyboardInterrupt, subprocess.TimeoutExpired):
             process.kill()
             process.wait()

@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 
 from conformance.guard import Guard
-from conformance.made import Made, journals
 from conformance.outcome import Untestable
-from conformance.pace import Pace, retry_after
-from conformance.reading import only_reads
 from conformance.transport import AsyncTransport
 from fixtures.deployment import Deployment, Homeserver, Limits
+from scenarios.visit.made import Made, journals
+from scenarios.visit.pace import Pace, retry_after
+from scenarios.visit.reading import only_reads
 from scenarios.wire import Request, Response
 
 SERVER = "127.0.0.1"

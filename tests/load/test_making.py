@@ -10,10 +10,11 @@ from fixtures.deployment import Deployment, Homeserver
 from fixtures.errors import DeploymentError
 from load import making
 from load.profile import Profile
+from load.store import Store
 
 
 class WentThere(Exception):
-    """What would ask the deployment for the first time."""
+    """What would begin the population's journal, before anything is asked of the deployment."""
 
 
 def goes_there(*_what: object) -> None:
@@ -25,7 +26,7 @@ def test_nobody_is_made_where_accounts_are_not_allowed(tmp_path: Path, monkeypat
 
     The same call goes on to the deployment as soon as accounts are allowed too.
     """
-    monkeypatch.setattr(making, "Provision", goes_there)
+    monkeypatch.setattr(making, "settle", goes_there)
     home = Homeserver(name="a", server_name="a.example", url="https://127.0.0.1:1", domains=("a.example",))
     abroad = Homeserver(name="b", server_name="b.example", url="https://127.0.0.1:2", people="externals")
     narrow = Deployment(name="recette", allow=("load",), homeservers=(home, abroad))
@@ -38,3 +39,22 @@ def test_nobody_is_made_where_accounts_are_not_allowed(tmp_path: Path, monkeypat
     wide = narrow.model_copy(update={"allow": ("load", "accounts")})
     with pytest.raises(WentThere):
         making.ensure(wide, profile, lambda *_far: None, tmp_path)
+
+
+def test_two_populations_share_nobody(tmp_path: Path) -> None:
+    """Populations of one seed that differ in their rooms have people of their own, the same ones each time."""
+    deployment = Deployment(
+        name="recette",
+        homeservers=(
+            Homeserver(name="a", server_name="a.example", url="https://127.0.0.1:1", domains=("a.example",)),
+            Homeserver(name="b", server_name="b.example", url="https://127.0.0.1:2", people="externals"),
+        ),
+    )
+
+    def people(profile: Profile) -> set[tuple[str, str]]:
+        plan = making.plan_of(deployment, profile, Store(tmp_path / str(len(list(tmp_path.iterdir())))))
+        return {(each.identity.address, each.identity.password) for each in plan.people}
+
+    smoke, files = Profile.read("smoke"), Profile.read("files")
+    assert smoke.seed == files.seed and people(smoke) == people(smoke)
+    assert not {address for address, _ in people(smoke)} & {address for address, _ in people(files)}

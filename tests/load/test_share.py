@@ -1,5 +1,7 @@
 """What a worker is handed is what the master has, less what is the master's own; what it changes is on record first."""
 
+import tomllib
+from contextlib import closing
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -16,10 +18,12 @@ from load.devicekeys import KnownKeys
 from load.driver import drive
 from load.plan import Plan, draw
 from load.profile import Profile, names
-from load.share import HandedRecords, pack, unpack
+from load.share import MADE, HandedMade, HandedRecords, pack, unpack
 from load.store import Store
 from scenarios.session import Session
-from scenarios.wire import TimedOut
+from scenarios.visit.ledger import Ledger
+from scenarios.visit.made import Made
+from scenarios.wire import Request, TimedOut
 
 TEXT = """
 schema = "vigie.profile/1"
@@ -161,3 +165,30 @@ def test_keys_are_with_the_master_before_they_are_published(monkeypatch: pytest.
     with pytest.raises(TimedOut):
         drive(machine.upload())
     assert log == []
+
+
+def test_what_a_worker_makes_elsewhere_is_in_the_master_s_journal_before_it_is_there(tmp_path: Path) -> None:
+    """A worker on somebody else's deployment asks the master to write down, and makes nothing while nobody answers."""
+    journal, profile = Made(tmp_path / "abcd.jsonl"), Profile.model_validate(tomllib.loads(TEXT))
+    journal.begin(deployment())
+    plan = draw(profile.population, deployment(), 1)
+    with closing(populated(tmp_path / "population.jsonl", plan)) as store:
+        share = unpack(pack(deployment(), profile, plan, set(), store, 0, 2, journal.tag))
+
+    def keep(records: list[list[Any]]) -> None:
+        for kind, _name, entry in msgpack.unpackb(msgpack.packb(records)):
+            assert kind == MADE
+            journal.note(**entry)
+
+    ledger = Ledger(share.deployment, HandedMade(share, keep), people_stay=True)
+    body = b'{"username":"newcomer","password":"p"}'
+    ledger.intend(Request("POST", "http://127.0.0.1:1/_matrix/client/v3/register", body=body))
+    assert list(journal.things().accounts) == ["@newcomer:one.test"] and ledger.mark == "vigieabcd"
+    assert ledger.made.count() == 2, "the other worker is taken for as busy"
+
+    def silent(_records: list[list[Any]]) -> None:
+        raise TimedOut("the master of this run does not answer")
+
+    alone = Ledger(share.deployment, HandedMade(share, silent), people_stay=True)
+    with pytest.raises(TimedOut):
+        alone.intend(Request("POST", "http://127.0.0.1:1/_matrix/client/v3/register", body=body))

@@ -31,6 +31,8 @@ class Mischief:
     late: float = 0.0
     delay: float = 0.0
     stalls: list[tuple[float, float]] = field(default_factory=list)
+    badly: tuple[str, ...] = ()
+    """How every fourth message is answered, in turn, instead of being passed on: "429", "500", "half", "nothing"."""
     clear: float = 0.25
     """So long after an event's answer another one must have been sent for their order to be certain."""
     patience: float = 3.0
@@ -57,13 +59,23 @@ class Troublemaker:
         self.sent: dict[str, tuple[float, float]] = {}
         self.held: dict[tuple[str, str], _Held] = {}
         self.server: asyncio.Server | None = None
+        self.clients: set[asyncio.StreamWriter] = set()
+        self.messages = 0
 
     async def start(self) -> int:
         self.server = await asyncio.start_server(self.serve, "127.0.0.1", 0, limit=2**20)
         port: int = self.server.sockets[0].getsockname()[1]
         return port
 
+    def die(self) -> None:
+        """Take nobody in any more, and hang up on everybody."""
+        assert self.server is not None
+        self.server.close()
+        for writer in self.clients:
+            writer.transport.abort()
+
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.clients.add(writer)
         try:
             while head := await reader.readuntil(b"\r\n\r\n"):
                 line, *rest = head.decode("latin-1").split("\r\n")
@@ -72,14 +84,36 @@ class Troublemaker:
                     name.strip().lower(): value.strip() for name, _, value in (each.partition(":") for each in rest if each)
                 }
                 body = await reader.readexactly(int(headers.get("content-length", 0)))
-                status, kind, content = await self.answer(method, target, headers, body)
+                if (badly := self.bad_turn(method, target)) in ("half", "nothing"):
+                    if badly == "half":
+                        writer.write(b'HTTP/1.1 200 X\r\nContent-Length: 100\r\n\r\n{"event_id": ')
+                        return
+                    await reader.read()
+                    return
+                if badly:
+                    limited = b'{"errcode": "M_LIMIT_EXCEEDED", "retry_after_ms": 100}'
+                    status, kind, content = int(badly), "application/json", limited if badly == "429" else b"<html>"
+                else:
+                    status, kind, content = await self.answer(method, target, headers, body)
                 told = f"HTTP/1.1 {status} X\r\nContent-Type: {kind}\r\nContent-Length: {len(content)}\r\n\r\n"
                 writer.write(told.encode() + content)
                 await writer.drain()
         except (asyncio.IncompleteReadError, ConnectionError, httpx.HTTPError):
             pass
         finally:
+            self.clients.discard(writer)
             writer.close()
+
+    def bad_turn(self, method: str, target: str) -> str:
+        if not (self.armed and self.mischief.badly and method == "PUT" and "/send/m.room." in target):
+            return ""
+        self.messages += 1
+        turn, rest = divmod(self.messages, 4)
+        if rest:
+            return ""
+        kind = self.mischief.badly[turn % len(self.mischief.badly)]
+        self.counts[kind] += 1
+        return kind
 
     async def answer(self, method: str, target: str, headers: dict[str, str], body: bytes) -> tuple[int, str, bytes]:
         came = time.monotonic()
@@ -171,10 +205,15 @@ class Between:
 
     toml: Path
     proxies: list[Troublemaker]
+    loop: asyncio.AbstractEventLoop
 
     def arm(self) -> None:
         for proxy in self.proxies:
             proxy.armed = True
+
+    def die(self) -> None:
+        for proxy in self.proxies:
+            self.loop.call_soon_threadsafe(proxy.die)
 
     def did(self, what: str) -> int:
         return sum(proxy.counts[what] for proxy in self.proxies)
@@ -200,7 +239,7 @@ def between(
     toml = folder / "deployment.toml"
     deployment.model_copy(update={"homeservers": tuple(homes)}).write(toml)
     try:
-        yield Between(toml, proxies)
+        yield Between(toml, proxies, loop)
     finally:
         for proxy in proxies:
             if proxy.server:

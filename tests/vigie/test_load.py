@@ -131,18 +131,20 @@ def test_an_interruption_ends_with_what_was_measured(warm: str, profile: str, tm
     assert report["cut_short"] and report["outcome"] == "cannot-tell" and "Traceback" not in rest
 
 
-def test_load_goes_nowhere_uninvited(vigie: Vigie, profile: str, tmp_path: Path) -> None:
-    """A deployment that is not on this machine and does not allow load is left alone, and told why."""
+@pytest.mark.parametrize("host", ["matrix.recette.example", "192.0.2.1"])
+def test_load_goes_nowhere_uninvited(vigie: Vigie, profile: str, tmp_path: Path, host: str) -> None:
+    """A deployment that is not on this machine and does not allow load is left alone, and told why: host and peak rate."""
     toml = tmp_path / "elsewhere.toml"
-    url = "https://matrix.recette.example"
+    url = f"https://{host}"
+    # Leave to make accounts is none to load.
     toml.write_text(
-        f'schema = "vigie.deployment/1"\nname = "recette"\n'
+        f'schema = "vigie.deployment/1"\nname = "recette"\nallow = ["accounts"]\n'
         f'[[homeservers]]\nname = "a"\nserver_name = "recette.example"\nurl = "{url}"\n'
         f'[[homeservers]]\nname = "e"\nserver_name = "externe.example"\nurl = "{url}:1"\npeople = "externals"\n'
     )
     ran = vigie("load", "--deployment", str(toml), "--profile", profile)
-    assert ran.returncode == 4
-    assert 'allow = ["load"]' in ran.stderr and "matrix.recette.example" in ran.stderr and "1 acts a second" in ran.stdout
+    assert ran.returncode == 4 and len(ran.stderr.strip().splitlines()) == 1
+    assert 'allow = ["load"]' in ran.stderr and host in ran.stderr and "1 acts a second" in ran.stdout
 
 
 def test_a_deployment_that_is_not_there_is_told_in_a_line(

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from conformance.made import Made, home, journals
 from fixtures.deployment import Deployment
 from reports.verdict import read
+from scenarios.visit.made import Made, home, journals
 from tests.vigie.visiting import active, devices, foreign
 
 Vigie = Callable[..., "subprocess.CompletedProcess[str]"]

@@ -1,7 +1,8 @@
-"""What a run made on somebody else's deployment, written down on disk as it is made, for whoever takes it away.
+"""What was made on somebody else's deployment, written down on disk as it is made, for whoever takes it away.
 
-Lines of JSON, each flushed to the disk before the run goes on; all workers of a run append to one file. It holds the
-tokens and passwords that taking away needs, is readable by its owner alone, and goes when nothing is left.
+Lines of JSON, each flushed to the disk before anything goes on; all workers of a run append to one file. It holds the
+tokens and passwords that taking away needs, is readable by its owner alone, and goes when nothing is left. A run takes what
+its journal names away at its end; what the journal of a population names is kept until somebody wants it gone.
 """
 
 from __future__ import annotations
@@ -9,15 +10,23 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from fixtures.deployment import Deployment
 from fixtures.embedded import PROJECT
 from fixtures.journal import Started, identity_of, is_alive
 
-__all__ = ["Account", "Made", "Room", "Things", "home", "journals"]
+__all__ = ["Account", "Device", "Kind", "Made", "Room", "Things", "home", "is_visited", "journals", "new_tag", "populations"]
+
+Kind = Literal["run", "population"]
+
+
+def is_visited(deployment: Deployment) -> bool:
+    """Tell whether a deployment is somebody else's."""
+    return deployment.kind == "remote"
 
 
 def home() -> Path:
@@ -52,23 +61,39 @@ class Room:
 
 
 @dataclass
+class Device:
+    """A device that was logged in, or may have been, on an account that stays."""
+
+    device_id: str
+    server: str
+    user_id: str
+    token: str = ""
+
+
+@dataclass
 class Things:
-    """What is still there, as far as the journal knows."""
+    """What is still there, as far as the journal knows.
+
+    `openings` are the rooms that were asked for and never heard of: by a key of their own, who asked and on which server.
+    """
 
     accounts: dict[str, Account] = field(default_factory=dict)
     rooms: dict[str, Room] = field(default_factory=dict)
+    devices: dict[str, Device] = field(default_factory=dict)
+    openings: dict[str, tuple[str, str]] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
         """Tell whether anything is left."""
-        return bool(self.accounts or self.rooms)
+        return bool(self.accounts or self.rooms or self.devices or self.openings)
 
     def told(self) -> str:
         """Count in words."""
-        return f"{len(self.accounts)} accounts and {len(self.rooms)} rooms"
+        devices = f", {len(self.devices)} devices" if self.devices else ""
+        return f"{len(self.accounts)} accounts{devices} and {len(self.rooms)} rooms"
 
 
 class Made:
-    """The journal of one run."""
+    """The journal of one run, or of one population."""
 
     def __init__(self, path: Path) -> None:
         """Use the journal at this path; :meth:`begin` makes it."""
@@ -76,16 +101,17 @@ class Made:
 
     @property
     def tag(self) -> str:
-        """The run's tag, which what it makes bears."""
+        """The tag that what is made bears."""
         return self.path.stem
 
-    def begin(self, deployment: Deployment) -> None:
-        """Make the journal, and say whose it is."""
+    def begin(self, deployment: Deployment, kind: Kind = "run", **more: str) -> None:
+        """Make the journal, and say whose it is; `more` is told in its head too."""
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         servers = sorted(each.server_name for each in deployment.homeservers)
         pid = os.getpid()
         os.close(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-        self._append({"what": "run", "deployment": deployment.name, "servers": servers, "pid": pid, "born": identity_of(pid)})
+        whose = {"deployment": deployment.name, "servers": servers, "pid": pid, "born": identity_of(pid)}
+        self._append({"what": kind, **whose, **more})
 
     def note(self, what: str, **details: Any) -> None:
         """Write something down; it is on the disk when this returns."""
@@ -115,7 +141,12 @@ class Made:
     def head(self) -> dict[str, Any]:
         """Give what `begin` wrote."""
         entries = self._entries() if self.path.exists() else []
-        return entries[0] if entries and entries[0].get("what") == "run" else {}
+        return entries[0] if entries and entries[0].get("what") in ("run", "population") else {}
+
+    @property
+    def kind(self) -> Kind:
+        """Whether it is a run's or a population's."""
+        return "population" if self.head().get("what") == "population" else "run"
 
     def under_way(self) -> bool:
         """Tell whether the run that writes here still lives."""
@@ -162,13 +193,36 @@ def _take(things: Things, entry: dict[str, Any]) -> None:
         case "room":
             room = things.rooms.setdefault(entry["room_id"], Room(entry["room_id"], entry["server"], entry["user_id"]))
             room.aliases += [each for each in entry.get("aliases", ()) if each not in room.aliases]
+            things.openings.pop(entry.get("opening", ""), None)
+        case "opening":
+            things.openings[entry["opening"]] = (entry["server"], entry["user_id"])
+        case "device":
+            known_device = Device(entry["device_id"], entry["server"], entry["user_id"])
+            device = things.devices.setdefault(entry["device_id"], known_device)
+            device.token = entry.get("token") or device.token
         case "gone":
             things.accounts.pop(entry.get("key", ""), None)
             things.rooms.pop(entry.get("room_id", ""), None)
+            things.devices.pop(entry.get("device_id", ""), None)
+            things.openings.pop(entry.get("opening", ""), None)
 
 
 def journals(deployment: Deployment, folder: Path | None = None) -> list[Made]:
     """Give the journals of runs on this deployment, known by its homeservers' names."""
+    return [each for each in _of(deployment, folder) if each.kind == "run"]
+
+
+def populations(deployment: Deployment, folder: Path | None = None) -> list[Made]:
+    """Give the journals of the populations that are kept on this deployment."""
+    return [each for each in _of(deployment, folder) if each.kind == "population"]
+
+
+def _of(deployment: Deployment, folder: Path | None) -> list[Made]:
     servers = sorted(each.server_name for each in deployment.homeservers)
     found = [Made(path) for path in sorted((folder or home()).glob("*.jsonl"))]
     return [each for each in found if each.head().get("servers") == servers]
+
+
+def new_tag() -> str:
+    """Give a tag: letters alone, since it becomes part of people's names."""
+    return "".join(secrets.choice("abcdefghijkmnpqrstuvwxyz") for _ in range(4))

@@ -1,0 +1,245 @@
+"""Taking away what was made on somebody else's deployment: rooms left and forgotten, devices logged out, accounts deactivated.
+
+By the account itself, with its token or password; by an administrator where there is one and the account cannot. What is
+gone is written into the journal at once, so that whoever is interrupted here leaves the rest to the next.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from fixtures.deployment import Deployment, Homeserver
+from scenarios.accounts import deactivate, log_out, remove_device
+from scenarios.session import Session, path
+from scenarios.visit.made import Account, Device, Made, Room, Things
+from scenarios.wire import Response, Transport, UnexpectedAnswer, WireError
+
+__all__ = ["Clearing", "Step"]
+
+Step = Callable[[], Coroutine[Any, Any, None]]
+_INVITATIONS = json.dumps(
+    {"presence": {"types": []}, "account_data": {"types": []}, "room": {"timeline": {"limit": 1}, "state": {"types": []}}}
+)
+
+
+class _Stays(Exception):
+    """Something could not be taken away; the message says why."""
+
+
+@dataclass
+class Clearing:
+    """Takes away what one journal names; `stays` tells afterwards what could not be.
+
+    `people` are those who were there before and stay there.
+    """
+
+    deployment: Deployment
+    made: Made
+    transport: Transport
+    people: Mapping[str, Account] = field(default_factory=dict)
+    stays: list[str] = field(default_factory=list)
+    _sessions: dict[str, Session] = field(default_factory=dict)
+    _lent: list[Session] = field(default_factory=list)
+    _things: Things = field(default_factory=Things)
+
+    def stages(self) -> Iterator[list[Step]]:
+        """Give what is to be done: the steps of a stage side by side, the next stage when they are done.
+
+        Accounts first, since leaving is theirs to do; then devices, then rooms, which administrators remove.
+        """
+        self.made.close()
+        openings = self.made.things().openings
+        yield [partial(self._guarded, f"a room of {who}", self._opening, key) for key, (_server, who) in openings.items()]
+        self._things = self.made.things()
+        yield [
+            partial(self._guarded, each.user_id or each.address, self._account, each) for each in self._things.accounts.values()
+        ]
+        yield [partial(self._guarded, each.device_id, self._device, each) for each in self._things.devices.values()]
+        there = self.made.things()
+        # A room whose maker could not be taken out is not left by everybody.
+        rooms = [room for room in there.rooms.values() if room.user_id not in there.accounts]
+        yield [partial(self._guarded, room.room_id, self._room, room) for room in rooms]
+        yield [partial(self._guarded, each.user_id, _log_out, each) for each in self._lent]
+
+    async def _guarded(self, what: str, work: Callable[..., Awaitable[None]], *about: object) -> None:
+        try:
+            await work(*about)
+        except (_Stays, WireError, UnexpectedAnswer) as error:
+            self.stays.append(f"{what}: {error}")
+
+    # Accounts
+
+    async def _account(self, account: Account) -> None:
+        session = await self._session(account)
+        if session is None:
+            await self._by_administrator(account)
+        else:
+            await self._aliases(session)
+            await self._leave_all(session)
+            answer = await deactivate(session, account.password)
+            if answer.status != 200:
+                await self._by_administrator(account, answer)
+        self.made.note("gone", key=account.key)
+
+    async def _session(self, account: Account, *, note: bool = True) -> Session | None:
+        home = self._home(account.server)
+        if home is None:
+            raise _Stays(f"the deployment's TOML has no homeserver {account.server}")
+        session = Session(self.transport, home.url, home.server_name, account.user_id, access_token=account.token, who="sweep")
+        if account.token:
+            answer = await session.get("/account/whoami")
+            if answer.status == 200:
+                return session
+        if not account.password:
+            return None
+        identifier = (
+            {"type": "m.id.user", "user": account.user_id}
+            if account.user_id
+            else {"type": "m.id.thirdparty", "medium": "email", "address": account.address}
+        )
+        session.access_token = None
+        body = {"type": "m.login.password", "identifier": identifier, "password": account.password}
+        answer = await session.post("/login", body)
+        if answer.status != 200:
+            return None
+        session.user_id, session.access_token = answer.json()["user_id"], answer.json()["access_token"]
+        if note:
+            self.made.note("account", key=account.key, server=account.server, token=session.access_token)
+        return session
+
+    async def _by_administrator(self, account: Account, refusal: Response | None = None) -> None:
+        administrator = self._administrator(self._home(account.server))
+        if administrator is None:
+            # Nobody logs in, and nobody ever did: the account did not come to be.
+            if refusal is None and not account.sure:
+                return
+            raise _Stays(f"its login is refused, and there is no administrator of {account.server}")
+        user_id = account.user_id or await self._by_address(administrator, account.address)
+        if not user_id:
+            return
+        known = await administrator.get(path("_synapse", "admin", "v2", "users", user_id))
+        if known.status == 404 or known.json().get("deactivated") is True:
+            return
+        answer = await administrator.post(path("_synapse", "admin", "v1", "deactivate", user_id), {"erase": True})
+        if answer.status != 200:
+            raise _Stays(f"{answer}")
+
+    async def _by_address(self, administrator: Session, address: str) -> str:
+        found = await administrator.get(path("_synapse", "admin", "v1", "threepid", "email", "users", address))
+        return str(found.json().get("user_id", "")) if found.status == 200 else ""
+
+    # What people who stay were given
+
+    async def _keeper(self, user_id: str) -> Session | None:
+        """Give a session of somebody who stays; one that was logged in for this is logged out at the end."""
+        if user_id not in self._sessions and (account := self.people.get(user_id)) is not None:
+            session = await self._session(account, note=False)
+            if session is not None:
+                self._sessions[user_id] = session
+                if session.access_token != account.token:
+                    self._lent.append(session)
+        return self._sessions.get(user_id)
+
+    async def _device(self, device: Device) -> None:
+        home = self._home(device.server)
+        if home is None:
+            raise _Stays(f"the deployment's TOML has no homeserver {device.server}")
+        if device.token:
+            own = Session(self.transport, home.url, home.server_name, device.user_id, access_token=device.token, who="sweep")
+            if (await log_out(own)).status == 200:
+                self.made.note("gone", device_id=device.device_id)
+                return
+        owner, administrator = await self._keeper(device.user_id), self._administrator(home)
+        if owner is not None:
+            known = await owner.get(path("devices", device.device_id))
+            if known.status != 404:
+                await remove_device(owner, device.device_id, self.people[device.user_id].password)
+        elif administrator is not None:
+            where = path("_synapse", "admin", "v2", "users", device.user_id, "devices", device.device_id)
+            answer = await administrator.send("DELETE", where, {})
+            if answer.status not in (200, 404):
+                raise _Stays(f"{answer}")
+        else:
+            raise _Stays(f"nobody knows the password of {device.user_id}, and there is no administrator of {device.server}")
+        self.made.note("gone", device_id=device.device_id)
+
+    async def _opening(self, key: str) -> None:
+        """Find the room that somebody asked for and never heard of: it bears the tag, and its maker is in it."""
+        server, user_id = self.made.things().openings[key]
+        account = self.made.things().accounts.get(user_id)
+        session = await (self._keeper(user_id) if account is None else self._session(account))
+        if session is not None:
+            answer = await session.get("/joined_rooms")
+            if answer.status != 200:
+                raise _Stays(f"{answer}")
+            for room_id in answer.json().get("joined_rooms", ()):
+                created = await session.get(path("rooms", room_id, "state", "m.room.create"))
+                if created.status == 200 and created.json().get("vigie") == self.made.tag:
+                    self.made.note("room", room_id=room_id, server=server, user_id=user_id)
+        elif account is None and user_id in self.people:
+            raise _Stays("its maker's login is refused")
+        self.made.note("gone", opening=key)
+
+    # Rooms
+
+    async def _leave_all(self, session: Session) -> None:
+        params = {"filter": _INVITATIONS, "timeout": 0}
+        answer = await session.get("/sync", params)
+        rooms = answer.json().get("rooms", {}) if answer.status == 200 else {}
+        joined = await session.get("/joined_rooms")
+        present = {*rooms.get("join", {}), *rooms.get("invite", {}), *rooms.get("knock", {})}
+        present |= set(joined.json().get("joined_rooms", ())) if joined.status == 200 else set()
+        for room_id in sorted(present):
+            await session.post(path("rooms", room_id, "leave"), {})
+            await session.post(path("rooms", room_id, "forget"), {})
+
+    async def _aliases(self, session: Session) -> None:
+        for room in self.made.things().rooms.values():
+            if room.user_id == session.user_id:
+                for alias in room.aliases:
+                    await session.delete(path("directory", "room", alias))
+
+    async def _room(self, room: Room) -> None:
+        """Have who stays leave the room, and every administrator there is remove it."""
+        await self._leave_as_keepers(room)
+        for home in self.deployment.homeservers:
+            administrator = self._administrator(home)
+            if administrator is None:
+                continue
+            where = path("_synapse", "admin", "v1", "rooms", room.room_id)
+            answer = await administrator.send("DELETE", where, {"purge": True, "force_purge": True})
+            if answer.status not in (200, 404):
+                raise _Stays(f"{answer}")
+        self.made.note("gone", room_id=room.room_id)
+
+    async def _leave_as_keepers(self, room: Room) -> None:
+        maker = await self._keeper(room.user_id)
+        if maker is None:
+            if room.user_id in self.people and self._administrator(self._home(room.server)) is None:
+                raise _Stays(f"the login of {room.user_id} is refused, and there is no administrator of {room.server}")
+            return
+        answer = await maker.get(path("rooms", room.room_id, "members"), {"not_membership": "leave"})
+        # Where the maker left, everybody else did before: who leaves a room of theirs is the last to go.
+        present = [each["state_key"] for each in answer.json().get("chunk", ())] if answer.status == 200 else []
+        for user_id in sorted(present, key=lambda each: each == room.user_id):
+            session = await self._keeper(user_id)
+            if session is not None:
+                await session.post(path("rooms", room.room_id, "leave"), {})
+                await session.post(path("rooms", room.room_id, "forget"), {})
+
+    def _home(self, server: str) -> Homeserver | None:
+        return next((each for each in self.deployment.homeservers if each.server_name == server), None)
+
+    def _administrator(self, home: Homeserver | None) -> Session | None:
+        if home is None or home.admin_url is None or home.admin_token is None:
+            return None
+        token = home.admin_token.get_secret_value()
+        return Session(self.transport, home.admin_url, home.server_name, access_token=token, who="administrator")
+
+
+async def _log_out(session: Session) -> None:
+    await log_out(session)
