@@ -15,6 +15,7 @@ ALLOWED = {
     "folder.py": "the name of a run's folder",
     "locustfile.py": "when a run began, for its reader",
     "run.py": "when a run began, for its reader",
+    "steady.py": "what Locust takes for the wall clock: read once, and gone on from by the monotonic one",
 }
 
 
