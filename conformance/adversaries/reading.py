@@ -7,15 +7,14 @@ import json
 from scenarios.session import Session, path
 from scenarios.wire import Response
 
-__all__ = ["ABOUT", "SAID", "WAYS", "read"]
-
-SAID = ("event", "context", "messages", "search", "sync")
-"""What shows the messages; `search` and `sync` are of all that one may see, and taken of everybody."""
+__all__ = ["ABOUT", "WAYS", "read"]
 
 ABOUT = ("members", "joined_members", "state", "aliases", "initialSync")
 """What tells of the conversation itself; who was in it once is told how it was then."""
 
-WAYS = (*SAID, *ABOUT)
+WAYS = ("context", "members", "messages", "joined_members", "search", "state", "sync", "aliases", "initialSync")
+"""In the order in which they are tried; `search` and `sync` are of all that one may see, and taken of everybody."""
+
 _NOTHING_ELSE = json.dumps({"presence": {"types": []}, "account_data": {"types": []}})
 
 
