@@ -24,6 +24,8 @@ _KNOWN = (
     "Bob creates closed room 0; Bob invites Rem to room 0; Rem joins room 0; Bob kicks Rem from room 0; Rem joins room 0; "
     "Bob invites Ada to room 0; Ada joins room 0; Oda knocks at room 0; Ada publishes room 0; Bob bans Rem from room 0; "
     "Oda searches for Ada; Bob upgrades room 0; Rem joins room 1",
+    # Somebody invites into a room that their homeserver knows by another's invitation alone.
+    "Bob creates closed room 0; Bob invites Ada to room 0; Cyd invites Rem to room 0",
 )
 
 

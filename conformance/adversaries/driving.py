@@ -77,6 +77,7 @@ class Judge(Generic[T]):
     found: tuple[T, Exception] | None = None
     broken: Exception | None = None
     unsteady: bool = False
+    ended: bool = False
     tried: int = 0
     _first: float = 0.0
     _told_at: float = field(default_factory=time.monotonic)
@@ -89,6 +90,7 @@ class Judge(Generic[T]):
     def begin(self) -> None:
         """Count an attempt, unless there was time enough."""
         if self.found is not None and time.monotonic() - self._first > self.adversary.size.shrinking:
+            self.ended = True
             raise _Ended
         self.tried += 1
         self._tell()
@@ -99,7 +101,7 @@ class Judge(Generic[T]):
             act()
         except Exception as error:
             if status_of(error) is not Status.FAIL:
-                self.broken = error
+                self.broken, self.ended = error, True
                 raise _Ended from error
             self._first = self._first or time.monotonic()
             self.found = example, error
@@ -217,9 +219,10 @@ class Adversary:
         except _Ended:
             pass
         except Flaky:
-            if judge.found is None:
+            # A machine that is ended between two acts looks unsteady to Hypothesis.
+            if judge.found is None and not judge.ended:
                 raise
-            judge.unsteady = True
+            judge.unsteady = not judge.ended
         except Exception:
             if judge.found is None:
                 raise
