@@ -86,6 +86,18 @@ class Scene:
         missing = f"the device as {wanted.value}, for the friend"
         await until(self.cast.transport, agrees, deadline=30, missing=missing, pause=0.1)
 
+    async def shows_other_keys(self, thief: Thief) -> None:
+        """Wait until the friend's homeserver tells of another device under that id, without the friend's client looking."""
+        device_id = thief.device.session.device_id
+
+        async def agrees() -> bool | None:
+            answer = ok(await self.theirs.session.post("/keys/query", {"device_keys": {self.owner.user_id: []}}))
+            keys = answer["device_keys"].get(self.owner.user_id, {}).get(device_id, {}).get("keys", {})
+            return True if keys and keys[f"curve25519:{device_id}"] != thief.key else None
+
+        missing = "the keys of the new login under the removed device's id, for the friend"
+        await until(self.cast.transport, agrees, deadline=30, missing=missing, pause=0.1)
+
     async def everybody_reads(self, lost: Device) -> None:
         """See that the device that will be removed is one of those who read."""
         await lost.wait_for("the conversation", lambda seen: seen.room(self.room_id).membership == "join")
