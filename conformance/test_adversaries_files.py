@@ -13,8 +13,8 @@ from scenarios import files
 from scenarios.people import Person
 from scenarios.wire import Response
 
-# As large as a deployment takes by default: a hundred mebibytes, and what a request holds beside the file.
-_LARGEST = 100 * 2**20 - 200
+# As large as a deployment delivers by default: a hundred mebibytes, less what homeservers wrap a file in (docs/parts.md).
+_LARGEST = 100 * 2**20 - 2**10
 
 
 async def _delivered(sender: Person, reader: Person, content: bytes, shape: Hidden) -> tuple[Response, bytes]:

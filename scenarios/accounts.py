@@ -9,6 +9,7 @@ from __future__ import annotations
 import html
 import re
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode, urljoin
@@ -33,6 +34,7 @@ __all__ = [
     "register",
     "register_by_mail",
     "remove_device",
+    "remove_devices",
     "reset_password",
 ]
 
@@ -208,3 +210,8 @@ async def remove_device(session: Session, device_id: str, password: str) -> None
     identifier = {"type": "m.id.user", "user": session.user_id}
     auth = {"type": "m.login.password", "identifier": identifier, "password": password, "session": first.json()["session"]}
     ok(await session.send("DELETE", where, {"auth": auth}))
+
+
+async def remove_devices(session: Session, device_ids: Sequence[str], password: str) -> Response:
+    """Remove several of one's devices from another one at once, confirming by the password."""
+    return await _confirmed(session, "/delete_devices", {"devices": list(device_ids)}, password)

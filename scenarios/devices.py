@@ -116,7 +116,8 @@ class Device:
         if timeline.get("limited") and known:
             await self._fill(room, timeline.get("prev_batch", ""))
         for event in [*content.get("state", {}).get("events", []), *timeline.get("events", [])]:
-            if "state_key" in event:
+            # A server that makes up what is none of it keeps nobody from reading on.
+            if isinstance(event.get("state_key"), str) and isinstance(event.get("type"), str):
                 room.state[event["type"], event["state_key"]] = event["content"]
         for event in timeline.get("events", []):
             room.events[event["event_id"]] = event

@@ -107,7 +107,9 @@ class Machine:
                 raise IdentityChanged(f"{user} has another master key than before: nothing is sent until that is cleared up")
             for device in self._olm.device_store.active_user_devices(user):
                 signed = self.identities.trust(user, device.id) is Trust.VERIFIED
-                if self.identities.has_identity(user) and not signed:
+                # nio keeps the first keys of an id: where it shows with others, those are of a device that is no more.
+                same = self.identities.has_key(user, device.id, device.curve25519)
+                if not same or (self.identities.has_identity(user) and not signed):
                     self._olm.blacklist_device(device)
                 elif self._olm.is_device_blacklisted(device):
                     self._olm.store.unverify_device(device)

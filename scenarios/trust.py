@@ -60,6 +60,10 @@ def _is_signed(content: Mapping[str, Any], user_id: str, key: str) -> bool:
     return True
 
 
+def _identity_key(device_id: str, keys: Mapping[str, Any]) -> str:
+    return str(keys.get("keys", {}).get(f"curve25519:{device_id}", ""))
+
+
 @dataclass
 class CrossSigning:
     """The private side, with which a person says which devices are theirs."""
@@ -117,10 +121,15 @@ class Identities:
         self._masters: dict[str, str] = {}
         self._signing: dict[str, str] = {}
         self._devices: dict[str, dict[str, Mapping[str, Any]]] = {}
+        self._gone: dict[str, set[str]] = {}
         self.changed: set[str] = set()
 
     def take(self, answer: Mapping[str, Any]) -> None:
-        """Take in an answer: the first master key of a person is remembered, another one noticed and not taken."""
+        """Take in an answer: the first master key of a person is remembered, another one noticed and not taken.
+
+        A device that was removed is taken no more either: its owner's signature stays good for ever, and a server could show it
+        again with that.
+        """
         for user, master in answer.get("master_keys", {}).items():
             key = next(iter(master.get("keys", {}).values()), "")
             if self._masters.setdefault(user, key) != key:
@@ -131,7 +140,11 @@ class Identities:
             if _is_signed(signing, user, key):
                 self._signing[user] = next(iter(signing["keys"].values()))
         for user, devices in answer.get("device_keys", {}).items():
-            self._devices[user] = dict(devices)
+            known, gone = self._devices.get(user, {}), self._gone.setdefault(user, set())
+            gone |= {_identity_key(device_id, known[device_id]) for device_id in known.keys() - devices.keys()}
+            self._devices[user] = {
+                device_id: keys for device_id, keys in devices.items() if _identity_key(device_id, keys) not in gone
+            }
 
     def has_identity(self, user: str) -> bool:
         """Tell whether the person signs their devices, as far as was ever seen."""
@@ -148,6 +161,10 @@ class Identities:
     def trust_in_key(self, user: str, curve25519: str) -> Trust:
         """Tell what is known of the device that has this identity key, by which messages name their sender."""
         for device_id, keys in self._devices.get(user, {}).items():
-            if keys.get("keys", {}).get(f"curve25519:{device_id}") == curve25519:
+            if _identity_key(device_id, keys) == curve25519:
                 return self.trust(user, device_id)
         return Trust.UNKNOWN
+
+    def has_key(self, user: str, device_id: str, curve25519: str) -> bool:
+        """Tell whether a device shows with this identity key."""
+        return _identity_key(device_id, self._devices.get(user, {}).get(device_id, {})) == curve25519

@@ -1,8 +1,4 @@
-"""Who may do what, as a model: people, conversations and random acts, with what the guide says becomes of each.
-
-A script is plain data: the acts one after another, each with numbers that are counted round over whoever and whatever there
-is. So what was found is kept as it was told, and tried first in every run.
-"""
+"""Who may do what, as a model: people, conversations, and what the guide says becomes of each act in them."""
 
 from __future__ import annotations
 
@@ -10,51 +6,30 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from hypothesis import strategies as st
+from conformance.adversaries.acts import AGENTS, GUEST, HOMES, OUTSIDER, Act, Kind
 
-__all__ = ["ACTS", "AGENTS", "EVERYBODY", "GUEST", "KINDS", "Act", "Conversation", "Expected", "World", "scripts"]
+__all__ = ["Conversation", "Expected", "World"]
 
-AGENTS = ("Ada", "Bob", "Cyd")
-GUEST = "Gus"
-EVERYBODY = (*AGENTS, GUEST)
-Kind = Literal["closed", "open", "public", "direct"]
-KINDS: tuple[Kind, ...] = ("closed", "open", "public", "direct")
-ACTS = (
-    "creates", "invites", "invites by mail", "joins", "knocks at", "upgrades", "leaves", "kicks from", "bans from",
-    "lists", "names", "goes on or off the red list",
-)  # fmt: skip
 Expected = Literal["taken", "refused", "open"]
 """What must become of an act; `open` where the guide says nothing, and the act is left out."""
 
 
-@dataclass(frozen=True)
-class Act:
-    """Somebody does something, to somebody, in a conversation."""
-
-    does: str
-    who: str
-    room: int = 0
-    whom: str = ""
-    kind: Kind = "closed"
-
-    def __str__(self) -> str:
-        """Tell it."""
-        where = f" room {self.room}" if self.does not in ("creates", "goes on or off the red list") else ""
-        whom = f" ({self.whom})" if self.does in ("invites", "kicks from", "bans from") else ""
-        what = (
-            f" a {self.kind} room" + (f" with {self.whom}" if self.kind == "direct" else "") if self.does == "creates" else ""
-        )
-        return f"{self.who} {self.does}{what}{where}{whom}"
-
-
 @dataclass
 class Conversation:
-    """What is so of a conversation: `members` by name as join, invite or ban; `levels` as its power levels say."""
+    """What is so of a conversation: `members` by name as join, invite or ban; `levels` as its power levels say.
+
+    `been` are those who ever were in it, `listed` the agents' homeservers that list it. It is `over` once it was upgraded.
+    """
 
     kind: Kind
     room_id: str
+    name: str = ""
     pair: frozenset[str] = frozenset()
     members: dict[str, str] = field(default_factory=dict)
+    been: set[str] = field(default_factory=set)
+    listed: set[int] = field(default_factory=set)
+    alias: str = ""
+    over: bool = False
     levels: Mapping[str, int] = field(default_factory=dict)
     needs: Mapping[str, int] = field(default_factory=dict)
 
@@ -66,52 +41,79 @@ class Conversation:
         """Tell whether somebody is in it, and has the power."""
         return self.members.get(who) == "join" and self.levels.get(who, 0) >= self.needs[what]
 
+    def enters(self, who: str) -> None:
+        """Take note that somebody is in it."""
+        self.members[who] = "join"
+        self.been.add(who)
+
+    def lists(self) -> dict[int, bool]:
+        """Tell for each homeserver of somebody in it whether it lists it; the others are told of it no more."""
+        return {HOMES[name]: HOMES[name] in self.listed for name in self.joined() if name in HOMES}
+
 
 @dataclass
 class World:
-    """All conversations, and who is on the red list."""
+    """All conversations by their number, and who is on the red list."""
 
     rooms: list[Conversation] = field(default_factory=list)
     red: set[str] = field(default_factory=set)
 
+    def standing(self) -> list[Conversation]:
+        """Give the conversations that somebody is in, and that go on."""
+        return [room for room in self.rooms if room.joined() and not room.over]
+
     def room(self, act: Act) -> Conversation | None:
         """Give the conversation that an act is about."""
-        standing = [room for room in self.rooms if room.joined()]
-        return standing[act.room % len(standing)] if standing else None
+        return None if act.does in ("creates", "opens", "searches", "hides") else self.rooms[act.room]
+
+    def is_found(self, who: str, by: str) -> bool:
+        """Tell whether a search shows somebody: an agent who is not on the red list, to another agent."""
+        return who in AGENTS and by in AGENTS and who not in self.red
 
     def expects(self, act: Act) -> Expected:
         """Say what must become of an act."""
-        if act.does == "creates":
-            return "refused" if act.who == GUEST else "open" if act.whom in (act.who, GUEST) else "taken"
-        if act.does == "goes on or off the red list":
-            return "open" if act.who == GUEST else "taken"
         room = self.room(act)
-        if room is None:
+        if room is not None and room not in self.standing():
             return "open"
-        if act.does in ("kicks from", "bans from", "invites") and act.whom == act.who:
+        if act.who == OUTSIDER:
+            return "open" if act.does == "hides" else "refused"
+        if act.whom == act.who:
             return "open"
-        return _EXPECTED[act.does](room, act)
+        return _EXPECTED[act.does](room, act) if room is not None else _WITHOUT_ROOM[act.does](act)
 
-    def becomes(self, act: Act) -> None:
-        """Take note of what was taken."""
-        room = self.room(act)
-        if act.does == "goes on or off the red list":
+    def becomes(self, act: Act, made: Conversation | None = None) -> None:
+        """Take note of what was taken; `made` is the conversation that came of it."""
+        if made is not None:
+            self.rooms.append(made)
+        if act.does == "hides":
             self.red ^= {act.who}
-        elif room is None or act.does == "creates":
-            return
-        elif act.does == "joins":
-            room.members[act.who] = "join"
-        elif act.does == "invites":
+        room = self.room(act)
+        if room is not None:
+            _become(room, act, made)
+
+
+def _become(room: Conversation, act: Act, made: Conversation | None) -> None:
+    match act.does:
+        case "joins" | "joins by alias":
+            room.enters(act.who)
+        case "invites":
             room.members[act.whom] = "invite"
-        elif act.does == "leaves":
+        case "leaves":
             room.members.pop(act.who, None)
-        elif act.does == "kicks from":
+        case "kicks":
             room.members.pop(act.whom, None)
-        elif act.does == "bans from":
+        case "bans":
             room.members[act.whom] = "ban"
-        elif act.does == "upgrades":
-            # The conversation goes on in another room, which has its own rules again.
-            self.rooms.remove(room)
+        case "publishes":
+            room.listed.add(HOMES[act.who])
+        case "unpublishes":
+            room.listed.discard(HOMES[act.who])
+        case "upgrades":
+            # The conversation goes on in another room, where those who were out stay out.
+            room.over = True
+            if made is not None:
+                made.enters(act.who)
+                made.members.update({name: member for name, member in room.members.items() if member == "ban"})
 
 
 def _taken_if(yes: bool) -> Expected:
@@ -137,6 +139,12 @@ def _joins(room: Conversation, act: Act) -> Expected:
     return _taken_if(room.kind == "public" and act.who != GUEST and member != "ban")
 
 
+def _joins_by_alias(room: Conversation, act: Act) -> Expected:
+    if not room.alias or (act.who == GUEST and room.members.get(act.who) in ("join", "invite")):
+        return "open"
+    return _joins(room, act)
+
+
 def _knocks(room: Conversation, act: Act) -> Expected:
     return "open" if room.members.get(act.who) in ("join", "invite") else "refused"
 
@@ -153,48 +161,56 @@ def _leaves(room: Conversation, act: Act) -> Expected:
 
 
 def _removes(room: Conversation, act: Act) -> Expected:
-    what = "ban" if act.does == "bans from" else "kick"
+    what = "ban" if act.does == "bans" else "kick"
     member = room.members.get(act.whom)
     if member == "ban" or (what == "kick" and member is None):
         return "open"
     return _taken_if(room.may(act.who, what) and room.levels.get(act.whom, 0) < room.levels.get(act.who, 0))
 
 
-def _lists(room: Conversation, act: Act) -> Expected:
+def _publishes(room: Conversation, act: Act) -> Expected:
     if room.kind != "public":
-        return "refused"
+        return "refused" if act.does == "publishes" else "open"
     return _taken_if(act.who != GUEST and room.may(act.who, "list"))
 
 
 def _names(room: Conversation, act: Act) -> Expected:
-    del room
-    return "refused" if act.who == GUEST else "open"
+    if act.who == GUEST:
+        return "refused"
+    return "taken" if room.members.get(act.who) == "join" and not room.alias else "open"
 
 
 _EXPECTED = {
     "invites": _invites,
-    "invites by mail": _invites_by_mail,
+    "mails": _invites_by_mail,
     "joins": _joins,
-    "knocks at": _knocks,
+    "joins by alias": _joins_by_alias,
+    "knocks": _knocks,
     "upgrades": _upgrades,
     "leaves": _leaves,
-    "kicks from": _removes,
-    "bans from": _removes,
-    "lists": _lists,
+    "kicks": _removes,
+    "bans": _removes,
+    "publishes": _publishes,
+    "unpublishes": _publishes,
     "names": _names,
 }
 
 
-def _acts() -> st.SearchStrategy[Act]:
-    people = st.sampled_from(EVERYBODY)
-    often = st.sampled_from((*ACTS, "invites", "invites", "joins", "joins", "joins", "kicks from"))
-    return st.builds(Act, often, people, st.integers(0, 2), people, st.sampled_from(KINDS))
+def _creates(act: Act) -> Expected:
+    return _taken_if(act.who != GUEST)
 
 
-def scripts(longest: int) -> st.SearchStrategy[tuple[Act, ...]]:
-    """Give scripts: first a conversation or two, then whatever comes."""
-    opening = st.builds(
-        Act, st.just("creates"), st.sampled_from(AGENTS), whom=st.sampled_from(AGENTS), kind=st.sampled_from(KINDS)
-    )
-    first = st.lists(opening, min_size=1, max_size=2)
-    return st.tuples(first, st.lists(_acts(), max_size=longest)).map(lambda parts: (*parts[0], *parts[1]))
+def _opens(act: Act) -> Expected:
+    return "refused" if act.who == GUEST else "open" if act.whom == GUEST else "taken"
+
+
+def _hides(act: Act) -> Expected:
+    return "open" if act.who == GUEST else "taken"
+
+
+def _searches(_act: Act) -> Expected:
+    # Taken of everybody: what it shows is another matter.
+    return "taken"
+
+
+_WITHOUT_ROOM = {"creates": _creates, "opens": _opens, "hides": _hides, "searches": _searches}

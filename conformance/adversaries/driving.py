@@ -18,7 +18,8 @@ from typing import Any, Generic, TypeVar
 
 from hypothesis import HealthCheck, Phase, Verbosity, given, settings
 from hypothesis import seed as seeded
-from hypothesis.errors import FlakyFailure
+from hypothesis.errors import Flaky
+from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 from hypothesis.strategies import SearchStrategy
 
 from conformance.cast import Cast
@@ -76,21 +77,31 @@ class Judge(Generic[T]):
     found: tuple[T, Exception] | None = None
     broken: Exception | None = None
     unsteady: bool = False
+    ended: bool = False
     tried: int = 0
     _first: float = 0.0
     _told_at: float = field(default_factory=time.monotonic)
 
     def attempt(self, example: T, act: Callable[[], Any]) -> None:
         """Make one attempt."""
+        self.begin()
+        self.hold(example, act)
+
+    def begin(self) -> None:
+        """Count an attempt, unless there was time enough."""
         if self.found is not None and time.monotonic() - self._first > self.adversary.size.shrinking:
+            self.ended = True
             raise _Ended
         self.tried += 1
         self._tell()
+
+    def hold(self, example: T, act: Callable[[], Any]) -> None:
+        """Hold an act to the rule; `example` is all of the attempt so far."""
         try:
             act()
         except Exception as error:
             if status_of(error) is not Status.FAIL:
-                self.broken = error
+                self.broken, self.ended = error, True
                 raise _Ended from error
             self._first = self._first or time.monotonic()
             self.found = example, error
@@ -157,12 +168,43 @@ class Adversary:
                 one(example)
             seeded(self.seed)(self.settings(examples)(given(strategy)(one)))()
 
+    def play(
+        self,
+        machine: Callable[[Judge[T]], RuleBasedStateMachine],
+        perform: Callable[[T], Coroutine[Any, Any, None]],
+        *,
+        examples: int,
+        steps: int,
+        known: Iterable[T] = (),
+        told: Callable[[T], str] = str,
+    ) -> None:
+        """Perform the known scripts, then run a state machine as often as the budget has it, of so many steps each.
+
+        The machine has its judge hold every act, with the script of all acts so far as what was tried.
+        """
+        with self.judging(told) as judge:
+
+            def begin() -> RuleBasedStateMachine:
+                judge.begin()
+                self._forget()
+                return machine(judge)
+
+            for script in known:
+                judge.attempt(script, lambda script=script: self._alone(perform(script)))  # type: ignore[misc]
+            run_state_machine_as_test(
+                seeded(self.seed)(begin),  # type: ignore[arg-type]
+                settings=self.settings(examples, stateful_step_count=steps),
+            )
+
     def _alone(self, act: Coroutine[Any, Any, None]) -> None:
         """Run an attempt so that of all attempts the evidence keeps the last: the smallest that broke the rule."""
+        self._forget()
+        self.run(act)
+
+    def _forget(self) -> None:
         recorder = self.cast.recorder
         for kept in (recorder.exchanges, recorder.mails, recorder.people):
             del kept[self._before.get(id(kept), 0) :]
-        self.run(act)
 
     _before: dict[int, int] = field(default_factory=dict)
 
@@ -176,8 +218,11 @@ class Adversary:
             yield judge
         except _Ended:
             pass
-        except FlakyFailure:
-            judge.unsteady = True
+        except Flaky:
+            # A machine that is ended between two acts looks unsteady to Hypothesis.
+            if judge.found is None and not judge.ended:
+                raise
+            judge.unsteady = not judge.ended
         except Exception:
             if judge.found is None:
                 raise

@@ -130,6 +130,9 @@ KNOWN_EVENTS = [
     *(Forgery((Alteration("type and content", "clear", which),), elsewhere=which > 0) for which in (0, 1)),
     Forgery((Alteration("content", "made nothing"),)),
     Forgery((Alteration("ciphertext", "made an object"),)),
+    # These once broke off the client's whole sync.
+    Forgery((Alteration("state_key", "made a list"),)),
+    Forgery((Alteration("state_key", "made an empty text"), Alteration("type", "made an object"))),
 ]
 KNOWN_KEYS = [
     Forgery(),
@@ -179,13 +182,13 @@ class Intruder:
             case "device replaced":
                 devices[self.device_id] = self.device(self.device_id)
             case "device replaced, keeping the owner's signature":
-                devices[self.device_id] = {**self.device(self.device_id), "signatures": mine["signatures"]}
+                devices[self.device_id] = {**self.device(self.device_id), "signatures": mine.get("signatures", {})}
             case "device added":
                 devices["INTRUDER"] = self.device("INTRUDER")
             case "device added, signed by another identity":
                 devices["INTRUDER"] = self.identity.signed(self.device("INTRUDER"))
             case "device added, with the signatures of another":
-                devices["INTRUDER"] = {**self.device("INTRUDER"), "signatures": copy.deepcopy(mine["signatures"])}
+                devices["INTRUDER"] = {**self.device("INTRUDER"), "signatures": copy.deepcopy(mine.get("signatures", {}))}
             case "device of another name":
                 devices["INTRUDER"] = {**copy.deepcopy(mine), "device_id": "INTRUDER"}
             case "signatures dropped":
@@ -242,4 +245,6 @@ KNOWN_IDENTITIES = [(each,) for each in _ABOUT_IDENTITIES] + [
     ("signing key replaced", "device added, signed by another identity"),
     ("identity dropped", "device added"),
     ("device replaced", "one-time key of the intruder's"),
+    # Nothing is left to be kept.
+    ("signatures dropped", "device replaced, keeping the owner's signature"),
 ]
