@@ -6,8 +6,11 @@ import time
 from typing import Any
 
 from locust import runners
+from zmq.green.core import _Socket
 
 __all__ = ["keep_locust_steady"]
+
+_LOOKS_AGAIN_AFTER = 0.25
 
 
 class _Steady:
@@ -31,6 +34,9 @@ def keep_locust_steady() -> None:
     its_module: Any = runners
     if not isinstance(its_module.time, _Steady):
         its_module.time = _Steady()
-    # A process that encrypts or a machine that is busy is silent for longer than Locust's three seconds.
-    runners.HEARTBEAT_LIVENESS = 15
+    # A process that encrypts or a machine that is busy is silent for longer than the three seconds that Locust gives it.
+    runners.HEARTBEAT_LIVENESS = 30
     runners.WORKER_REPORT_INTERVAL = 1.0
+    # The sockets of zmq.green can miss that a message came, and look again by themselves after 11.6 s: heartbeats, shares and
+    # reports lay there for as long.
+    _Socket._gevent_bug_timeout = _LOOKS_AGAIN_AFTER
