@@ -28,7 +28,7 @@ class Scene:
     cast: Cast
     owner: Person
     kept: Device
-    signing: CrossSigning
+    signing: CrossSigning | None
     heard: Tampering
     theirs: Device
     lies: Tampering
@@ -37,13 +37,14 @@ class Scene:
     password: str
 
     @classmethod
-    async def laid(cls, cast: Cast) -> Scene:
-        """Bring the people on, with their devices, in a conversation."""
+    async def laid(cls, cast: Cast, *, signs: bool) -> Scene:
+        """Bring the people on, with their devices, in a conversation; the owner signs their devices or does not."""
         owner, friend, helper = await cast.agents(0, 1, 1)
         heard, lies = Tampering(cast.transport), Tampering(cast.transport)
         kept, theirs = await client_lied_to(cast, owner, heard), await client_lied_to(cast, friend, lies)
-        signing = await CrossSigning.create(kept.session, owner.identity.password)
-        await signing.verify(kept.session, kept.session.device_id)
+        signing = await CrossSigning.create(kept.session, owner.identity.password) if signs else None
+        if signing:
+            await signing.verify(kept.session, kept.session.device_id)
         room_id = await gathered(kept, theirs)
         return cls(cast, owner, kept, signing, heard, theirs, lies, room_id, helper.session, owner.identity.password)
 
@@ -54,10 +55,16 @@ class Scene:
         return ok(await self.cast.anonymous(self.owner.home, self.owner.name).post("/login", {**body, **more}))
 
     async def newcomer(self, answer: Json) -> Device:
-        """Give the device of a login, which the owner says is theirs."""
+        """Give the device of a login, which the owner says is theirs if they do."""
         device = await Device(accounts.admit(self.owner, answer, self.cast.transport)).start()
-        await self.signing.verify(self.kept.session, device.session.device_id)
+        if self.signing:
+            await self.signing.verify(self.kept.session, device.session.device_id)
         return device
+
+    @property
+    def own(self) -> Trust:
+        """As what a device of the owner's shows."""
+        return Trust.VERIFIED if self.signing else Trust.UNVERIFIED
 
     async def remove(self, way: str, lost: Device) -> None:
         """Remove a device."""
@@ -111,7 +118,7 @@ class Scene:
         await self.theirs.wait_to_read(self.room_id, event_id)
         event = self.theirs.room(self.room_id).events[event_id]
         shown = await self.theirs.machine.trust_in(event)
-        assert shown is Trust.VERIFIED, f"before it is removed, the device shows as {shown.value}"
+        assert shown is self.own, f"before it is removed, the device shows as {shown.value}"
         answer = ok(await self.theirs.session.post("/keys/query", {"device_keys": {self.owner.user_id: []}}))
         return event["content"], answer["device_keys"][self.owner.user_id][lost.session.device_id]
 
