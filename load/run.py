@@ -10,14 +10,25 @@ from gevent import monkey
 
 monkey.patch_all()
 
+import os
+import signal
+import sys
+
+
+def _too_early(_number: int, _frame: object) -> None:
+    """End at once: what follows takes seconds to load, and nothing has begun."""
+    sys.stderr.write("vigie load: interrupted before anything began\n")
+    os._exit(4)
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, _too_early)
+
 import argparse
 import ctypes
 import dataclasses
 import gc
 import logging
-import os
-import signal
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

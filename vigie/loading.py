@@ -29,6 +29,7 @@ from vigie.progress import StartProgress
 __all__ = ["add_parsers"]
 
 _PATIENCE = 60.0
+CANNOT_TELL = 3
 
 
 def add_parsers(commands: Any) -> None:
@@ -124,12 +125,20 @@ def _wait(process: subprocess.Popen[bytes], patience: float | None) -> int:
     A second interruption ends it.
     """
     try:
-        return process.wait()
+        return _code(process.wait())
     except KeyboardInterrupt:
         process.send_signal(signal.SIGINT)
         try:
-            return process.wait(patience)
+            return _code(process.wait(patience))
         except (KeyboardInterrupt, subprocess.TimeoutExpired):
             process.kill()
             process.wait()
             raise KeyboardInterrupt from None
+
+
+def _code(code: int) -> int:
+    """Give the load process's exit code; one that was killed told nothing."""
+    if code < 0:
+        sys.stderr.write(f"vigie load: its load process was ended by {signal.Signals(-code).name}: nothing can be told\n")
+        return CANNOT_TELL
+    return code
