@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from fixtures.deployment import Deployment
@@ -129,6 +130,19 @@ def test_an_interruption_ends_with_what_was_measured(warm: str, profile: str, tm
         assert ran.wait(120) == 3, "".join(seen) + rest
     report = json.loads((out / "load.json").read_text())
     assert report["cut_short"] and report["outcome"] == "cannot-tell" and "Traceback" not in rest
+
+
+def test_a_load_process_that_is_killed_is_told(warm: str, profile: str, tmp_path: Path) -> None:
+    """With the process killed that makes the load nothing is known: a line says so, and the exit code is 3."""
+    command = [sys.executable, "-m", "vigie.cli", "load", "--deployment", warm, "--profile", profile, "--out", str(tmp_path)]
+    root = Path(__file__).parent.parent.parent
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=root) as ran:
+        assert ran.stdout is not None
+        seen = ran.stdout.readline()
+        (load,) = psutil.Process(ran.pid).children()
+        load.kill()
+        seen += ran.stdout.read()
+        assert ran.wait(60) == 3 and "ended by SIGKILL" in seen and "Traceback" not in seen, seen
 
 
 @pytest.mark.parametrize("host", ["matrix.recette.example", "192.0.2.1"])
