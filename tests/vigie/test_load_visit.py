@@ -135,13 +135,9 @@ def acts(out: Path) -> dict[str, int]:
     return {each["name"]: each["count"] for each in told}
 
 
-# A shell starts what it puts into the background with SIGINT ignored, and so are the tests now and then.
-_AS_IN_FRONT = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); import vigie.cli as c; "
-
-
 def begun(file: Path, profile: str, deployment: Deployment, out: Path) -> subprocess.Popen[str]:
     """Start a long run, and come back when it has made an account, a room and a device."""
-    command = [sys.executable, "-c", _AS_IN_FRONT + "sys.exit(c.main())", "load", "--deployment", str(file)]
+    command = [sys.executable, "-m", "vigie.cli", "load", "--deployment", str(file)]
     command += ["--profile", profile, "--out", str(out), "--measured", "600"]
     run = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     until(lambda: any(has_all(made) for made in journals(deployment)), run, "the run made nothing")
@@ -205,7 +201,7 @@ def test_interrupted_population_is_gone_on_with(vigie: Vigie, deployment: Deploy
     """Ctrl-C while people are made: one line, nothing is made twice, and the sweep knows of everybody."""
     nothing = there(deployment)
     slow = foreign(deployment, tmp_path / "slow.toml", allow=("accounts",), limits=Limits(requests_per_second=4))
-    command = [sys.executable, "-c", _AS_IN_FRONT + "sys.exit(c.main())", "populate", "--deployment", str(slow)]
+    command = [sys.executable, "-m", "vigie.cli", "populate", "--deployment", str(slow)]
     run = subprocess.Popen([*command, "--profile", profile], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     until(lambda: any(made.things().accounts for made in populations(deployment)), run, "nobody was made")
     run.send_signal(signal.SIGINT)

@@ -91,13 +91,9 @@ def test_nothing_is_active_without_an_administrator(vigie: Vigie, deployment: De
     assert journals(deployment) == []
 
 
-# A shell starts what it puts into the background with SIGINT ignored, and so are the tests now and then.
-_AS_IN_FRONT = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); import vigie.cli as c; "
-
-
 def _begun(file: Path, out: Path, deployment: Deployment, workers: int = 1) -> subprocess.Popen[bytes]:
     """Start a run, and come back when it has made some accounts and at least one room."""
-    command = [sys.executable, "-c", _AS_IN_FRONT + "sys.exit(c.main())", "check", "--deployment", str(file)]
+    command = [sys.executable, "-m", "vigie.cli", "check", "--deployment", str(file)]
     command += ["--rule", "CNV", "--out", str(out), "--workers", str(workers)]
     run = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     until = time.monotonic() + 180
