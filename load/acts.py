@@ -15,6 +15,7 @@ from scenarios import accounts, conversations, directory, files, invitations, me
 from scenarios.mailbox import Mailbox
 from scenarios.people import Person
 from scenarios.session import ok
+from scenarios.wire import until
 
 if TYPE_CHECKING:
     from load.crowd import Crowd
@@ -64,7 +65,7 @@ class Occasion:
 async def send(occasion: Occasion, act: str = "send") -> None:
     """Write a message into one of one's rooms."""
     member, random = occasion.member, occasion.crowd.random
-    room_id = random.choice(_rooms(member))
+    room_id = random.choice(member.rooms() or await _first_room(occasion))
     await _message(occasion, room_id, act, {"msgtype": "m.text", "body": random.choice(_TEXTS)})
 
 
@@ -87,7 +88,8 @@ def _acknowledged(occasion: Occasion, room_id: str, device: int, event_id: str, 
 async def share_file(occasion: Occasion) -> None:
     """Share an encrypted file; who reads the message fetches it through the scanner."""
     member, crowd = occasion.member, occasion.crowd
-    encrypted = [room_id for room_id in _rooms(member) if crowd.around.rooms[room_id].encrypted]
+    rooms = member.rooms() or await _first_room(occasion)
+    encrypted = [room_id for room_id in rooms if crowd.around.rooms[room_id].encrypted]
     if not encrypted:
         raise Impossible("an encrypted room")
     room_id, device = crowd.random.choice(encrypted), crowd.random.choice(member.devices)
@@ -112,7 +114,8 @@ async def receipt(occasion: Occasion) -> None:
 async def typing(occasion: Occasion) -> None:
     """Begin to write."""
     device = occasion.crowd.random.choice(occasion.member.devices)
-    ok(await messages.set_typing(device.session, occasion.crowd.random.choice(_rooms(occasion.member))))
+    rooms = occasion.member.rooms() or await _first_room(occasion)
+    ok(await messages.set_typing(device.session, occasion.crowd.random.choice(rooms)))
 
 
 async def search(occasion: Occasion) -> None:
@@ -238,11 +241,15 @@ async def register(occasion: Occasion) -> None:
         transport.close()
 
 
-def _rooms(member: Member) -> list[str]:
-    rooms = member.rooms()
-    if not rooms:
-        raise Impossible("a room that somebody is in")
-    return rooms
+async def _first_room(occasion: Occasion) -> list[str]:
+    """Wait until somebody is in a room: everybody has one, but who left the only one to join it again may not see it yet."""
+    member = occasion.member
+
+    async def there() -> list[str] | None:
+        return member.rooms() or None
+
+    patience = occasion.crowd.around.profile.timeout
+    return await until(member.devices[0].session.transport, there, deadline=patience, missing="a room that somebody is in")
 
 
 ACTS: dict[str, Callable[[Occasion], Coroutine[Any, Any, None]]] = {
