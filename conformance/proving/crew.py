@@ -46,8 +46,8 @@ class _Member:
         try:
             self.process.stdin.write(json.dumps(job) + "\n")
             self.process.stdin.flush()
-        except BrokenPipeError:
-            pass
+        except (BrokenPipeError, ValueError):
+            pass  # it ended, or was told to: what it said last tells
         return self.answer()
 
 
@@ -60,6 +60,7 @@ class Crew:
         self._members: list[_Member] = []
         self._lock = threading.Lock()
         self.problem = ""
+        self._over = False
 
     @property
     def components(self) -> list[dict[str, str]]:
@@ -123,6 +124,8 @@ class Crew:
                 except CrewError as error:
                     told = {"results": {}, "notes": [], "in_force": "", "problem": str(error), "seconds": 0.0}
                 with self._lock:
+                    if self._over:
+                        return
                     done(job, told)
                     if member.process.poll() is not None:
                         self.problem = told["problem"]
@@ -132,7 +135,8 @@ class Crew:
                         return
 
     def end(self) -> None:
-        """End the workers, and with them their deployments."""
+        """End the workers, and with them their deployments; what they still say is not heard."""
+        self._over = True
         for member in self._members:
             assert member.process.stdin is not None
             member.process.stdin.close()
