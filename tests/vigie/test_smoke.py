@@ -44,7 +44,7 @@ def test_smoke_tells_a_server_that_is_slow(deployment: Deployment, vigie: Vigie,
         slowed.arm()
         out = tmp_path / "out"
         # So few acts that everybody has the time for them: nothing is dropped that would be late too.
-        more = ("--rate", "2", "--measured", "20", "--out", str(out))
+        more = ("--rate", "1", "--measured", "30", "--out", str(out))
         ran = vigie("load", "--profile", "smoke", "--deployment", str(slowed.toml), *more)
     assert ran.returncode == 1, ran.stdout[-3000:] + ran.stderr[-3000:]
     report = read_load(out / "load.json")
