@@ -233,7 +233,7 @@ def receive(_url: str, seconds: float) -> dict[str, float]:
     around = Surroundings(Deployment(name="bench", homeservers=(home,)), profile, trusting(None), Random(1))  # noqa: S311
     room = around.rooms["!r:bench"] = Room("!r:bench", "private", encrypted=True)
     session = around.session(home, "@reader:bench", "READER", "bench")
-    machine = CrowdMachine(session, KnownKeys())
+    machine = CrowdMachine(session, KnownKeys(), account=Account())
     reader = CrowdDevice(around, 1, session, machine, since="s0")
     measures = around.measures = Measures(profile.windows, time.monotonic())
     measures.delivery.room(room.room_id, room.kind, {1: "bench", 2: "bench"})
