@@ -16,7 +16,7 @@ from conformance.journeys import gathered
 from conformance.outcome import untestable
 from conformance.traces.needles import Mark
 from conformance.traces.places import Folder, Place, places_of
-from conformance.traces.planting import missed
+from conformance.traces.planting import search_proven
 from conformance.traces.search import Found, Trace, search
 from conformance.transport import AsyncTransport
 from fixtures.cache import locked
@@ -111,40 +111,58 @@ def _alone(cast: Cast) -> Iterator[None]:
         yield
 
 
-def _searched(cast: Cast, places: Sequence[Place], marks: Sequence[Mark]) -> Found:
-    """Search; first prove that marks planted in every place and form are found."""
+def _searched(cast: Cast, marks: Sequence[Mark]) -> Found:
+    """Search, and prove by marks that are planted in every place and form that this search would have found them."""
     with _alone(cast):
-        overlooked = missed(places)
-        assert not overlooked, f"the search would not find: {', '.join(overlooked[:8])}"
-        return search(places, marks)
+        found, overlooked = search_proven(_places(cast), marks)
+    assert not overlooked, f"the search would not find: {', '.join(overlooked[:8])}"
+    return found
 
 
-async def _leaks(cast: Cast, spoken: Spoken, hidden: Sequence[Mark]) -> list[Trace]:
-    """Search all that the deployment holds, once what was said in public is seen to be found where it must be."""
-    found = await asyncio.to_thread(_searched, cast, _places(cast), [*spoken.open, *hidden])
-    in_tables = {trace.mark for trace in found.traces if "table " in trace.where}
-    assert "public message" in in_tables, "what was said in public is not found in a table of any database"
-    in_media = {trace.mark for trace in found.traces if trace.place.startswith("media")}
-    assert "public file" in in_media, "what was shared in public is not found in a media store"
-    told = {mark.name for mark in spoken.open}
-    return [trace for trace in found.traces if trace.mark not in told]
+@dataclass
+class Leaks:
+    """What one search told of one conversation, by the kind of mark; the checks of a run share it, for it takes long."""
+
+    told: dict[str, list[Trace]] = field(default_factory=dict)
+
+    async def of(self, cast: Cast, kind: str) -> list[Trace]:
+        """Give the traces of a kind of mark, once what was said in public is seen to be found where it must be."""
+        if not self.told:
+            self.told = await self._search(cast)
+        return self.told[kind]
+
+    async def _search(self, cast: Cast) -> dict[str, list[Trace]]:
+        _places(cast)
+        spoken = await _hold(cast)
+        kinds = {"open": spoken.open, "secret": spoken.secrets, "key": spoken.keys}
+        found = await asyncio.to_thread(_searched, cast, [mark for marks in kinds.values() for mark in marks])
+        in_tables = {trace.mark for trace in found.traces if "table " in trace.where}
+        assert "public message" in in_tables, "what was said in public is not found in a table of any database"
+        in_media = {trace.mark for trace in found.traces if trace.place.startswith("media")}
+        assert "public file" in in_media, "what was shared in public is not found in a media store"
+        return {
+            kind: [trace for trace in found.traces if trace.mark in {mark.name for mark in marks}]
+            for kind, marks in kinds.items()
+        }
+
+
+@pytest.fixture(scope="session")
+def leaks() -> Leaks:
+    """Give what the search of this run told: a session's, so that no fault of a proof is judged by another's search."""
+    return Leaks()
 
 
 @pytest.mark.rule("E2E-4")
-async def test_server_holds_no_message(cast: Cast) -> None:
+async def test_server_holds_no_message(cast: Cast, leaks: Leaks) -> None:
     """Nothing in databases, media, mails, logs or state shows what two agents and a guest said and shared."""
-    _places(cast)
-    spoken = await _hold(cast)
-    leaked = await _leaks(cast, spoken, spoken.secrets)
+    leaked = await leaks.of(cast, "secret")
     assert not leaked, f"the server holds {_told(leaked)}"
 
 
 @pytest.mark.rule("E2E-5")
-async def test_server_holds_no_key(cast: Cast) -> None:
+async def test_server_holds_no_key(cast: Cast, leaks: Leaks) -> None:
     """Nothing in databases, media, mails, logs or state shows a key that the devices or the backup's owner hold."""
-    _places(cast)
-    spoken = await _hold(cast)
-    leaked = await _leaks(cast, spoken, spoken.keys)
+    leaked = await leaks.of(cast, "key")
     assert not leaked, f"the server holds {_told(leaked)}"
 
 

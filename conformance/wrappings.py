@@ -8,6 +8,7 @@ import gzip
 import io
 import lzma
 import random
+import secrets
 import struct
 import tarfile
 import zipfile
@@ -93,9 +94,10 @@ def large(content: bytes) -> bytes:
 def bomb(content: bytes) -> bytes:
     """Give an archive of few KiB that unpacks to more than 120 MiB, and holds the content at its very end.
 
-    The layers differ: an antivirus passes over what it has just seen.
+    The layers differ from each other and from those of any other: an antivirus passes over what it has once seen, and
+    counts it no more.
     """
-    layers = ((f"{n}.zip", zipped((f"{n}.bin", bytes([n]) * (40 * MIB)))) for n in range(3))
+    layers = ((f"{n}.zip", zipped((f"{n}.bin", secrets.token_bytes(64) * (40 * MIB // 64)))) for n in range(3))
     return zipped(*layers, ("note.txt", content))
 
 

@@ -184,6 +184,9 @@ class Machine:
             return Undecryptable("not an event")
         if not isinstance(event, MegolmEvent):
             return Undecryptable("not a Megolm event")
+        if not (event.session_id and event.sender_key):
+            # nio 0.26 asserts that both are told instead of refusing the event.
+            return Undecryptable("it names no session")
         if self._givers.get(str(event.session_id), event.sender) != event.sender:
             return Undecryptable("its key was given by somebody else than it says it is from")
         try:

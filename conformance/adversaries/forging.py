@@ -133,6 +133,8 @@ KNOWN_EVENTS = [
     # These once broke off the client's whole sync.
     Forgery((Alteration("state_key", "made a list"),)),
     Forgery((Alteration("state_key", "made an empty text"), Alteration("type", "made an object"))),
+    Forgery((Alteration("session_id", "cut"),)),
+    Forgery((Alteration("sender_key", "made an empty text"),)),
 ]
 KNOWN_KEYS = [
     Forgery(),

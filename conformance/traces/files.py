@@ -24,11 +24,15 @@ _ENCODED_WORD = re.compile(rb"=\?[^?\s]*\?([bBqQ])\?([^?]*)\?=(?:\s+(?==\?))?")
 
 @dataclass(frozen=True)
 class Folder:
-    """A folder with everything below it, also behind links; sockets and pipes are left out."""
+    """A folder with everything below it, also behind links; sockets and pipes are left out.
+
+    So is what lies under `elsewhere`: folders that are places of their own, and need not be searched twice.
+    """
 
     name: str
     path: Path
     may_be_empty: bool = False
+    elsewhere: frozenset[Path] = frozenset()
 
     def contents(self) -> Iterator[Chunk]:
         """Give the name and content of every file; mails also decoded, SQLite databases also value by value.
@@ -44,6 +48,7 @@ class Folder:
                 folders.clear()
                 continue
             visited.add((status.st_dev, status.st_ino))
+            folders[:] = [name for name in folders if Path(root) / name not in self.elsewhere]
             for name in [*folders, *files]:
                 yield Chunk(f"{self._where(Path(root) / name)} (name)", os.fsencode(name))
             for name in files:

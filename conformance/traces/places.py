@@ -13,10 +13,11 @@ __all__ = ["Chunk", "Folder", "Place", "PostgresDatabase", "SqliteDatabase", "pl
 
 def places_of(storage: Storage) -> list[Place]:
     """Give everything that a deployment holds: databases, media stores, mails, state, logs."""
+    stores = {f"{kind} {name}": path for kind in ("media", "mail", "state") for name, path in getattr(storage, kind).items()}
     folders = [
-        Folder(f"{kind} {name}", path, may_be_empty=True)
-        for kind in ("media", "mail", "state")
-        for name, path in getattr(storage, kind).items()
+        # A service's state has its media in it: a folder that is searched by itself is left to that.
+        Folder(name, path, may_be_empty=True, elsewhere=frozenset(stores.values()) - {path})
+        for name, path in stores.items()
     ]
     folders += [Folder("logs", path) for path in sorted({path.parent for path in storage.logs.values()})]
     found: list[Place] = []

@@ -18,15 +18,16 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from email.message import EmailMessage
 from pathlib import Path
 from urllib.parse import quote, quote_plus
 
 from conformance.traces.needles import Mark
 from conformance.traces.places import Folder, Place, PostgresDatabase, SqliteDatabase
-from conformance.traces.search import search
+from conformance.traces.search import Found, NothingSearched, search
 
-__all__ = ["forms", "key_forms", "missed", "mixed"]
+__all__ = ["forms", "key_forms", "mixed", "search_proven"]
 
 
 def _zipped(data: bytes) -> bytes:
@@ -184,15 +185,24 @@ def _mail_with(text: str) -> bytes:
     return message.as_bytes()
 
 
-def missed(places: Sequence[Place]) -> list[str]:
-    """Plant marks everywhere in every form, search, take them out again, and tell what the search did not find."""
+def search_proven(places: Sequence[Place], marks: Sequence[Mark]) -> tuple[Found, list[str]]:
+    """Search once, for these marks and for others that are planted everywhere in every form, and taken out again.
+
+    Gives the traces of the marks alone, and what the very same search did not find of the planted ones, as "form in place".
+    Raises what `search` does, `NothingSearched` also for a place that holds nothing but what was planted.
+    """
+    for place in places:
+        if not place.may_be_empty and not any(chunk.holder and chunk.data for chunk in place.contents()):
+            raise NothingSearched(f"nothing was there to search in: {place.name}")
     name = f"vigie-planted-{secrets.token_hex(4)}"
-    marks, values = mixed()
-    letter = "planté dans un courriel " + secrets.token_hex(8)
+    sown, values = mixed()
+    letter = Mark.of("mail", "planté dans un courriel " + secrets.token_hex(8))
+    # Their names are the forms', and might be those of marks.
+    sown = [replace(mark, name=f"planted {mark.name}") for mark in [*sown, letter]]
     expected, searched = set(), list[Place]()
     with ExitStack() as planted:
         for place in places:
-            expected |= {(place.name, mark.name) for mark in marks}
+            expected |= {(place.name, mark.name) for mark in sown[:-1]}
             if isinstance(place, SqliteDatabase):
                 searched.append(planted.enter_context(_copied(place, values)))
                 continue
@@ -206,7 +216,10 @@ def missed(places: Sequence[Place]) -> list[str]:
             if isinstance(place, Folder) and place.name.startswith("mail"):
                 path = place.path / f"{name}.eml"
                 planted.callback(path.unlink, missing_ok=True)
-                path.write_bytes(_mail_with(letter))
-                expected.add((place.name, "mail"))
-        found = {(trace.place, trace.mark) for trace in search(searched, [*marks, Mark.of("mail", letter)]).traces}
-    return sorted(f"{form} in {place}" for place, form in expected - found)
+                path.write_bytes(_mail_with(letter.value.decode()))
+                expected.add((place.name, sown[-1].name))
+        found = search(searched, [*sown, *marks])
+    ours = {mark.name for mark in sown}
+    overlooked = expected - {(trace.place, trace.mark) for trace in found.traces}
+    found.traces = [trace for trace in found.traces if trace.mark not in ours]
+    return found, sorted(f"{form.removeprefix('planted ')} in {place}" for place, form in overlooked)

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import conformance
-from conformance.scheduling import breaks_parts
+from conformance.scheduling import breaks_parts, shares_search
 from fixtures.deployment import Deployment
 
 CHECKS = Path(conformance.__file__).parent
@@ -20,6 +20,12 @@ def test_whoever_takes_the_fragile_deployment_is_kept_together() -> None:
     grouped = {path.name for path in CHECKS.glob("test_*.py") if breaks_parts(path.name)}
     assert taking == grouped
     assert "test_failures_messages.py" in taking and "test_guests.py" not in grouped
+
+
+def test_whoever_shares_the_search_is_kept_together() -> None:
+    """The checks that ask what one search told are in one file, and no other file is bound to one worker for it."""
+    taking = {path.name for path in CHECKS.glob("test_*.py") if "leaks: Leaks" in path.read_text(encoding="utf-8")}
+    assert taking == {path.name for path in CHECKS.glob("test_*.py") if shares_search(path.name)} == {"test_traces.py"}
 
 
 def test_one_worker_runs_them_all(deployment: Deployment, tmp_path: Path) -> None:

@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 
 from conformance.traces.needles import Mark
-from conformance.traces.places import Folder, PostgresDatabase, SqliteDatabase
-from conformance.traces.planting import missed
-from conformance.traces.search import search
-from fixtures.deployment import Postgres
+from conformance.traces.places import Folder, PostgresDatabase, SqliteDatabase, places_of
+from conformance.traces.planting import search_proven
+from conformance.traces.search import NothingSearched, search
+from fixtures.deployment import Postgres, Storage
 
 TEXT = "un secret à chercher"
 MARK = Mark.of("it", TEXT)
@@ -162,8 +162,33 @@ def test_planted_marks_are_found_and_taken_out(tmp_path: Path, postgres: Postgre
         database.execute("CREATE TABLE t (v)")
     before = sorted(tmp_path.rglob("*"))
     pg = PostgresDatabase("database pg", postgres, postgres.databases[0])
-    folders = [Folder("state s", tmp_path / "state"), Folder("mail m", tmp_path / "mail")]
+    folders = [Folder("state s", tmp_path / "state"), Folder("mail m", tmp_path / "mail", may_be_empty=True)]
     media = Folder("media m", tmp_path / "media", may_be_empty=True)
-    assert missed([*folders, media, SqliteDatabase("database a", tmp_path / "a.db"), pg]) == []
-    assert sorted(tmp_path.rglob("*")) == before
+    said = Mark.of("said", "ce qui fut dit tout haut")
+    (tmp_path / "state" / "a.log").write_bytes(said.value)
+    before.append(tmp_path / "state" / "a.log")
+    found, overlooked = search_proven([*folders, media, SqliteDatabase("database a", tmp_path / "a.db"), pg], [said])
+    assert overlooked == []
+    assert [(trace.mark, trace.where) for trace in found.traces] == [("said", "a.log")]
+    assert sorted(tmp_path.rglob("*")) == sorted(before)
     assert b"vigie-planted" not in pg.run("SELECT relname FROM pg_class")
+
+
+def test_what_was_planted_makes_no_full_place_of_an_empty_one(tmp_path: Path) -> None:
+    with pytest.raises(NothingSearched, match="nothing was there to search in: logs"):
+        search_proven([Folder("logs", tmp_path)], [Mark.of("said", "ce qui fut dit tout haut")])
+
+
+def test_a_place_inside_another_is_searched_once(tmp_path: Path) -> None:
+    media, logs = tmp_path / "state" / "media", tmp_path / "logs"
+    for folder in (media, logs):
+        folder.mkdir(parents=True)
+        (folder / "a.log").write_bytes(b"ce qui fut dit tout haut")
+    (tmp_path / "state" / "kept.txt").write_bytes(b"ce qui fut dit tout haut")
+    storage = Storage(state={"a": tmp_path / "state"}, media={"a": media}, logs={"a": logs / "a.log"})
+    found = search(places_of(storage), [Mark.of("said", "ce qui fut dit tout haut")])
+    assert sorted((trace.place, trace.where) for trace in found.traces) == [
+        ("logs", "a.log"),
+        ("media a", "a.log"),
+        ("state a", "kept.txt"),
+    ]
