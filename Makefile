@@ -3,8 +3,9 @@ SHELL := /bin/sh
 .DEFAULT_GOAL := check
 .PHONY: setup check prove containers test test-containers lint bench clean
 
-# The first Python that the pinned packages are published for; one that is newer is tried before giving up.
-PYTHON ?= $(shell for python in python3 python3.11 python3.12 python3.13; do \
+# The first Python that the pinned packages are published for; one that is newer is tried before giving up. The
+# distribution's goes before others: it is built with profile-guided optimization, as those built from source often are not.
+PYTHON ?= $(shell for python in /usr/bin/python3 python3 python3.11 python3.12 python3.13; do \
 	"$$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null \
 	&& echo "$$python" && exit; done; \
 	python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo python3)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 
 from reports.placeholders import PLACEHOLDER, placeholder
 
@@ -130,9 +131,20 @@ _HINT = re.compile(
 )
 
 
+# Names of headers, paths, versions: the same few come in every exchange.
+_SHORT = 300
+
+
 def by_shape(text: str) -> str:
     """Take out whatever is shaped, or named in passing, like a secret."""
+    return _remembered(text) if len(text) <= _SHORT else _without(text)
+
+
+def _without(text: str) -> str:
     if _HINT.search(text):
         for pattern, replacement in _SHAPES:
             text = pattern.sub(replacement, text)
     return text
+
+
+_remembered = lru_cache(maxsize=8192)(_without)
