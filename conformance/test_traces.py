@@ -132,7 +132,6 @@ class Leaks:
         return self.told[kind]
 
     async def _search(self, cast: Cast) -> dict[str, list[Trace]]:
-        _places(cast)
         spoken = await _hold(cast)
         kinds = {"open": spoken.open, "secret": spoken.secrets, "key": spoken.keys}
         found = await asyncio.to_thread(_searched, cast, [mark for marks in kinds.values() for mark in marks])
@@ -155,6 +154,7 @@ def leaks() -> Leaks:
 @pytest.mark.rule("E2E-4")
 async def test_server_holds_no_message(cast: Cast, leaks: Leaks) -> None:
     """Nothing in databases, media, mails, logs or state shows what two agents and a guest said and shared."""
+    _places(cast)
     leaked = await leaks.of(cast, "secret")
     assert not leaked, f"the server holds {_told(leaked)}"
 
@@ -162,6 +162,7 @@ async def test_server_holds_no_message(cast: Cast, leaks: Leaks) -> None:
 @pytest.mark.rule("E2E-5")
 async def test_server_holds_no_key(cast: Cast, leaks: Leaks) -> None:
     """Nothing in databases, media, mails, logs or state shows a key that the devices or the backup's owner hold."""
+    _places(cast)
     leaked = await leaks.of(cast, "key")
     assert not leaked, f"the server holds {_told(leaked)}"
 
