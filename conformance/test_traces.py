@@ -125,25 +125,6 @@ class Leaks:
 
     told: dict[str, list[Trace]] = field(default_factory=dict)
 
-    async def of(self, cast: Cast, kind: str) -> list[Trace]:
-        """Give the traces of a kind of mark, once what was said in public is seen to be found where it must be."""
-        if not self.told:
-            self.told = await self._search(cast)
-        return self.told[kind]
-
-    async def _search(self, cast: Cast) -> dict[str, list[Trace]]:
-        spoken = await _hold(cast)
-        kinds = {"open": spoken.open, "secret": spoken.secrets, "key": spoken.keys}
-        found = await asyncio.to_thread(_searched, cast, [mark for marks in kinds.values() for mark in marks])
-        in_tables = {trace.mark for trace in found.traces if "table " in trace.where}
-        assert "public message" in in_tables, "what was said in public is not found in a table of any database"
-        in_media = {trace.mark for trace in found.traces if trace.place.startswith("media")}
-        assert "public file" in in_media, "what was shared in public is not found in a media store"
-        return {
-            kind: [trace for trace in found.traces if trace.mark in {mark.name for mark in marks}]
-            for kind, marks in kinds.items()
-        }
-
 
 @pytest.fixture(scope="session")
 def leaks() -> Leaks:
@@ -151,19 +132,34 @@ def leaks() -> Leaks:
     return Leaks()
 
 
+async def _leaked(cast: Cast, leaks: Leaks, kind: str) -> list[Trace]:
+    """Give the traces of a kind of mark, once what was said in public is seen to be found where it must be."""
+    _places(cast)
+    if not leaks.told:
+        spoken = await _hold(cast)
+        kinds = {"open": spoken.open, "secret": spoken.secrets, "key": spoken.keys}
+        found = await asyncio.to_thread(_searched, cast, [mark for marks in kinds.values() for mark in marks])
+        in_tables = {trace.mark for trace in found.traces if "table " in trace.where}
+        assert "public message" in in_tables, "what was said in public is not found in a table of any database"
+        in_media = {trace.mark for trace in found.traces if trace.place.startswith("media")}
+        assert "public file" in in_media, "what was shared in public is not found in a media store"
+        for name, marks in kinds.items():
+            names = {mark.name for mark in marks}
+            leaks.told[name] = [trace for trace in found.traces if trace.mark in names]
+    return leaks.told[kind]
+
+
 @pytest.mark.rule("E2E-4")
 async def test_server_holds_no_message(cast: Cast, leaks: Leaks) -> None:
     """Nothing in databases, media, mails, logs or state shows what two agents and a guest said and shared."""
-    _places(cast)
-    leaked = await leaks.of(cast, "secret")
+    leaked = await _leaked(cast, leaks, "secret")
     assert not leaked, f"the server holds {_told(leaked)}"
 
 
 @pytest.mark.rule("E2E-5")
 async def test_server_holds_no_key(cast: Cast, leaks: Leaks) -> None:
     """Nothing in databases, media, mails, logs or state shows a key that the devices or the backup's owner hold."""
-    _places(cast)
-    leaked = await leaks.of(cast, "key")
+    leaked = await _leaked(cast, leaks, "key")
     assert not leaked, f"the server holds {_told(leaked)}"
 
 
