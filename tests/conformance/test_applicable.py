@@ -15,7 +15,7 @@ from conformance.needs import PARTS, needs_by_rule
     [(1, ["a[1]", "c[1-x]", "c[0-1]"]), (2, []), (3, [])],
 )
 def test_variants_elsewhere_are_left_out_where_others_stay(homeservers: int, left_out: list[str]) -> None:
-    checks = [
+    checks: list[tuple[str, str, dict[str, object]]] = [
         ("a[0]", "a", {"home": 0}),
         ("a[1]", "a", {"home": 1}),
         ("b[1]", "b", {"home": 1}),  # the only one: it stays, and says what it needs

@@ -7,7 +7,7 @@ import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -51,7 +51,9 @@ def test_what_reads_and_what_acts(method: str, path: str, reads: bool) -> None:
 class Post:
     """A guard with its journal, and a way to pass one exchange by it."""
 
-    def __init__(self, folder: Path, *allow: str, people: int = 10, scanner: bool = True) -> None:
+    def __init__(
+        self, folder: Path, *allow: Literal["accounts", "load", "hostile", "faults"], people: int = 10, scanner: bool = True
+    ) -> None:
         home = Homeserver(name="a", server_name=SERVER, url="https://h.example", scanner=scanner)
         self.deployment = Deployment(
             name="recette", allow=allow, homeservers=(home,), limits=Limits(people=people), infected={"Eicar": EICAR.hex()}

@@ -17,7 +17,7 @@ from load.user import Agent
 
 def the_date_is_set_and_nothing_comes_of_it() -> None:
     keep_locust_steady()
-    steady: Any = runners.time
+    steady: Any = vars(runners)["time"]
     first, real = steady.time(), time.time
     assert abs(first - real()) < 60
     time.time = lambda: 0.0

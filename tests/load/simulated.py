@@ -4,6 +4,7 @@ import heapq
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 from fixtures.deployment import Deployment
 from load.arrivals import schedule
@@ -118,8 +119,8 @@ def play(
     return measures
 
 
-def report(played: Profile, measures: Measures, **more: object) -> LoadReport:
-    arguments = {"workers": [Worker(name="0")], **more}
+def report(played: Profile, measures: Measures, **more: Any) -> LoadReport:
+    arguments: dict[str, Any] = {"workers": [Worker(name="0")], **more}
     return conclude(
         played, measures, deployment=deployment(), started=datetime(2026, 3, 2, 9, tzinfo=UTC), seconds=75.0, **arguments
-    )  # type: ignore[arg-type]
+    )

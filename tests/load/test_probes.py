@@ -30,7 +30,7 @@ class Answering:
         return 0.0
 
 
-WHOAMI = {"whoami": (200, {"user_id": "@guest:x"})}
+WHOAMI: dict[str, tuple[int, dict[str, object]]] = {"whoami": (200, {"user_id": "@guest:x"})}
 
 
 def context(answers: dict[str, tuple[int, dict[str, object]]]) -> ProbeContext:
@@ -58,7 +58,7 @@ async def test_a_guest_who_creates_a_room_is_a_violation_and_a_tired_server_is_n
 
 
 async def test_a_refusal_to_somebody_whose_session_is_gone_is_no_proof() -> None:
-    refused = (401, {"errcode": "M_UNKNOWN_TOKEN"})
+    refused: tuple[int, dict[str, object]] = (401, {"errcode": "M_UNKNOWN_TOKEN"})
     found, _ = await run_probe(
         "guest-creates-no-room", context({"whoami": refused, "createRoom": (403, {"errcode": "M_FORBIDDEN"})})
     )

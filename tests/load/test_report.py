@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -69,7 +70,7 @@ def profile_text_with(old: str, new: str) -> str:
     ("unwell", "told"),
     [({"slip": 0.2}, "schedule slip"), ({"processor": 0.99}, "processor use")],
 )
-def test_a_generator_out_of_breath_judges_nobody_whatever_it_found(unwell: dict[str, float], told: str, tmp_path: Path) -> None:
+def test_a_generator_out_of_breath_judges_nobody_whatever_it_found(unwell: dict[str, Any], told: str, tmp_path: Path) -> None:
     for server in (Server(), Server(lambda _: 3.0)):
         one = report(profile(), play(profile(), server, **unwell))
         assert tell(one, tmp_path) == 3

@@ -16,7 +16,7 @@ from load.crowd import canaries_of
 from load.crypto import CrowdMachine
 from load.devicekeys import KnownKeys
 from load.driver import drive
-from load.plan import Plan, draw
+from load.plan import PersonPlan, Plan, RoomPlan, draw
 from load.profile import Profile, names
 from load.share import MADE, HandedMade, HandedRecords, pack, unpack
 from load.store import Store
@@ -77,7 +77,10 @@ def test_shares_are_together_everybody_and_nobody_twice(tmp_path: Path) -> None:
     profile = Profile.parse(TEXT, "shared.toml")
     plan = draw(profile.population, deployment(), profile.seed)
     store, canaries = populated(tmp_path / "population.jsonl", plan), canaries_of(plan, profile)
-    people, rooms, chosen, arrivals = [], [], [], []
+    people: list[PersonPlan] = []
+    rooms: list[RoomPlan] = []
+    chosen: list[int] = []
+    arrivals = []
     for shard in range(2):
         sent = msgpack.dumps(pack(deployment(), profile, plan, canaries, store, shard, 2))
         for secret in (b"the-administrator", b"the-mailbox"):

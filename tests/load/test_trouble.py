@@ -158,6 +158,7 @@ def test_who_lost_their_session_is_missed_by_nobody(deployment: Deployment, tmp_
         path = Path(told.strip().splitlines()[-1].split(" in ")[-1])
         before = tokens(path)
         token = before["3/0"]
+        assert token
         context = ssl.create_default_context(cafile=str(deployment.ca))
 
         def revoke() -> None:

@@ -81,6 +81,11 @@ def starved(process: psutil.Process) -> Iterator[None]:
     """Leave a process one processor, and put others before it there."""
     processor = min(os.sched_getaffinity(0))
     spinning = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(3)]
+
+    def end() -> None:
+        for each in spinning:
+            each.kill()
+
     try:
         for each in spinning:
             os.sched_setaffinity(each.pid, {processor})
@@ -88,11 +93,11 @@ def starved(process: psutil.Process) -> Iterator[None]:
             os.sched_setaffinity(thread.id, {processor})
             os.setpriority(os.PRIO_PROCESS, thread.id, 10)
         # The run ends in its own time whatever becomes of this test.
-        giving_up = threading.Timer(120, lambda: [each.kill() for each in spinning])
+        giving_up = threading.Timer(120, end)
         giving_up.start()
         yield
         giving_up.cancel()
     finally:
+        end()
         for each in spinning:
-            each.kill()
             each.wait()

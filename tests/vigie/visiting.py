@@ -16,7 +16,14 @@ def foreign(deployment: Deployment, file: Path, *, administrators: bool = True, 
     homeservers = deployment.homeservers
     if not administrators:
         homeservers = tuple(each.model_copy(update={"admin_url": None, "admin_token": None}) for each in homeservers)
-    told = {"kind": "remote", "name": "autre", "allow": (), "storage": None, "programs": {}, "homeservers": homeservers}
+    told: dict[str, Any] = {
+        "kind": "remote",
+        "name": "autre",
+        "allow": (),
+        "storage": None,
+        "programs": {},
+        "homeservers": homeservers,
+    }
     deployment.model_copy(update={**told, **changes}).write(file)
     return file
 
