@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from conformance.traces.needles import Mark
-from conformance.traces.places import Folder, PostgresDatabase, SqliteDatabase, places_of
-from conformance.traces.planting import search_proven
+from conformance.traces.places import Chunk, Folder, PostgresDatabase, SqliteDatabase, places_of
+from conformance.traces.planting import forms, search_proven
 from conformance.traces.search import NothingSearched, search
 from fixtures.deployment import Postgres, Storage
 
@@ -192,3 +192,15 @@ def test_a_place_inside_another_is_searched_once(tmp_path: Path) -> None:
         ("media a", "a.log"),
         ("state a", "kept.txt"),
     ]
+
+
+class Forgetful(Folder):
+    """A place of which the search does not get to see one file, nor the database that repeats it."""
+
+    def contents(self) -> Iterator[Chunk]:
+        return (each for each in super().contents() if "-3.bin" not in each.where and ".db" not in each.where)
+
+
+def test_what_the_search_overlooks_is_told(tmp_path: Path) -> None:
+    _, overlooked = search_proven([Forgetful("state s", tmp_path, may_be_empty=True)], [Mark.of("said", "dit tout haut")])
+    assert overlooked == [f"{list(forms('x'))[3]} in state s"]
