@@ -204,7 +204,8 @@ def search_proven(places: Sequence[Place], marks: Sequence[Mark]) -> tuple[Found
         for place in places:
             expected |= {(place.name, mark.name) for mark in sown[:-1]}
             if isinstance(place, SqliteDatabase):
-                searched.append(planted.enter_context(_copied(place, values)))
+                # The copy has the planted values; what was deleted, and the journal, are in the original alone.
+                searched += [planted.enter_context(_copied(place, values)), place]
                 continue
             searched.append(place)
             if isinstance(place, PostgresDatabase):
@@ -221,5 +222,5 @@ def search_proven(places: Sequence[Place], marks: Sequence[Mark]) -> tuple[Found
         found = search(searched, [*sown, *marks])
     ours = {mark.name for mark in sown}
     overlooked = expected - {(trace.place, trace.mark) for trace in found.traces}
-    found.traces = [trace for trace in found.traces if trace.mark not in ours]
+    found.traces = list(dict.fromkeys(trace for trace in found.traces if trace.mark not in ours))
     return found, sorted(f"{form.removeprefix('planted ')} in {place}" for place, form in overlooked)

@@ -204,3 +204,16 @@ class Forgetful(Folder):
 def test_what_the_search_overlooks_is_told(tmp_path: Path) -> None:
     _, overlooked = search_proven([Forgetful("state s", tmp_path, may_be_empty=True)], [Mark.of("said", "dit tout haut")])
     assert overlooked == [f"{list(forms('x'))[3]} in state s"]
+
+
+def test_what_a_database_deleted_is_searched_where_it_lies_and_not_in_a_copy(tmp_path: Path) -> None:
+    said = Mark.of("said", "ce qui fut dit tout haut")
+    with closing(sqlite3.connect(tmp_path / "a.db")) as database:
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute("CREATE TABLE t (v)")
+        database.execute("INSERT INTO t VALUES (?)", (said.value,))
+        database.commit()
+        database.execute("UPDATE t SET v = ?", (b"." * len(said.value),))
+        database.commit()
+        found, overlooked = search_proven([SqliteDatabase("database a", tmp_path / "a.db")], [said])
+    assert overlooked == [] and [trace.where for trace in found.traces] == ["a.db-wal"]
