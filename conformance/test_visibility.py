@@ -9,6 +9,7 @@ from conformance.checks.answers import accepted
 from conformance.checks.directory import finds, finds_only, no_longer_finds
 from conformance.journeys import gathered
 from scenarios import conversations, directory, files
+from scenarios.devices import Device
 from scenarios.people import Person
 from scenarios.session import ok, path
 from scenarios.wire import until
@@ -180,23 +181,41 @@ async def test_members_are_told_of_a_reader(cast: Cast) -> None:
 
 @pytest.mark.rule("VIS-6")
 async def test_private_receipt_reaches_its_sender_alone(cast: Cast) -> None:
-    """A private receipt shows on the reader's other device, and when a later public one has come, on nobody else's."""
-    people = await cast.agents(0, 1)
-    writer, reader = await cast.devices(people)
+    """A private receipt shows on the reader's other device, and when later public ones have come, on nobody else's.
+
+    The later ones are of other people first: a homeserver tells of each person the latest public receipt alone, so the
+    reader's own would hide a private one that was about to be told.
+    """
+    people = await cast.agents(0, 1, 1)
+    writer, reader, third = await cast.devices(people)
     second = await cast.device(people[1])
-    room_id = await gathered(writer, reader)
+    room_id = await gathered(writer, reader, third)
     first_event, second_event = await writer.say(room_id, "premier"), await writer.say(room_id, "second")
     await reader.wait_to_read(room_id, second_event)
+    await third.wait_to_read(room_id, second_event)
+
+    async def tells(device: Device, *told: Device) -> None:
+        ok(await device.session.post(path("rooms", room_id, "receipt", "m.read", second_event), {}))
+        for member in told:
+            await member.wait_for(
+                f"the public receipt of {device.user_id}",
+                lambda seen: device.user_id in seen.room(room_id).receipts.get(second_event, {}).get("m.read", set()),
+            )
+
+    def knows_nothing(device: Device, *event_ids: str) -> None:
+        for event_id in event_ids:
+            told = device.room(room_id).receipts.get(event_id, {})
+            assert not any(reader.user_id in users for users in told.values()), f"{device.user_id} was told of {told}"
 
     ok(await reader.session.post(path("rooms", room_id, "receipt", "m.read.private", first_event), {}))
     await second.wait_for(
         "the private receipt on the reader's own device",
         lambda seen: reader.user_id in seen.room(room_id).receipts.get(first_event, {}).get("m.read.private", set()),
     )
-    ok(await reader.session.post(path("rooms", room_id, "receipt", "m.read", second_event), {}))
-    await writer.wait_for(
-        "the public receipt",
-        lambda seen: reader.user_id in seen.room(room_id).receipts.get(second_event, {}).get("m.read", set()),
-    )
-    told = writer.room(room_id).receipts.get(first_event, {})
-    assert not any(reader.user_id in users for users in told.values()), f"the writer was told of {told}"
+    await tells(third, writer)
+    knows_nothing(writer, first_event, second_event)
+    await tells(writer, third)
+    knows_nothing(third, first_event, second_event)
+    await tells(reader, writer, third)
+    knows_nothing(writer, first_event)
+    knows_nothing(third, first_event)
