@@ -1,4 +1,7 @@
-"""The conformance side's transport: httpx under asyncio, every exchange told to observers.
+"""The conformance side's transport: aiohttp, every exchange told to observers.
+
+aiohttp reads answers in C: with httpx, half of a pytest worker's processor time went into HTTP.
+
 
 On somebody else's deployment a guard stands here (:mod:`conformance.guard`), so that nothing goes round it, and the
 harness's own rate and the server's 429 are kept (:mod:`scenarios.visit.pace`).
@@ -7,6 +10,7 @@ harness's own rate and the server's 429 are kept (:mod:`scenarios.visit.pace`).
 from __future__ import annotations
 
 import asyncio
+import io
 import ssl
 import time
 from collections.abc import Callable, Mapping
@@ -14,7 +18,8 @@ from functools import lru_cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import httpx
+import aiohttp
+import yarl
 
 from conformance.guard import Guard
 from conformance.outcome import untestable
@@ -22,6 +27,9 @@ from scenarios.visit.pace import PATIENCE, Pace, retry_after
 from scenarios.wire import Request, Response, TimedOut, Unreachable
 
 __all__ = ["AsyncTransport", "Observer"]
+
+_LARGE = 2**20  # bytes; aiohttp wants a body above this as a file, so that writing it lets others work in between
+_LINE = 2**16  # bytes of one header that are read
 
 Observer = Callable[[Request, Response | None, str, float, float], None]
 """Told of each exchange: request, answer or None, the error or nothing, when it began and how many seconds it took."""
@@ -45,23 +53,34 @@ class AsyncTransport:
     def __init__(self, ca: Path | None, observers: tuple[Observer, ...] = (), origins: Mapping[str, str] | None = None) -> None:
         """Trust this authority, and tell these observers; `origins` are those of `Deployment.origins`."""
         self._ca = ca
-        self._http = self._client()
-        self._left: list[httpx.AsyncClient] = []
+        self._http: aiohttp.ClientSession | None = None
+        self._left: list[aiohttp.ClientSession] = []
         self.observers, self._origins = observers, dict(origins or {})
         self._waited = 0.0
 
-    def _client(self) -> httpx.AsyncClient:
-        limits = httpx.Limits(max_connections=50, max_keepalive_connections=20)
-        context = _context(self._ca, self._ca.stat().st_mtime_ns if self._ca else 0)
-        return httpx.AsyncClient(verify=context, limits=limits, follow_redirects=False, trust_env=False)
+    def _session(self) -> aiohttp.ClientSession:
+        if self._http is None:
+            context = _context(self._ca, self._ca.stat().st_mtime_ns if self._ca else 0)
+            self._http = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=50, keepalive_timeout=5.0, ssl=context),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                skip_auto_headers=("Content-Type",),
+                max_line_size=_LINE,
+                max_field_size=_LINE,
+            )
+            # It would send a request again where a kept connection breaks, and we could not tell what the server did with
+            # the first. aiohttp's own test client sets this too: there is no public way.
+            self._http._retry_connection = False
+        return self._http
 
     def reconnect(self) -> None:
         """Use new connections from now on: a front that was told to go on by other rules closes the old ones.
 
         What is under way goes on where it is.
         """
-        self._left.append(self._http)
-        self._http = self._client()
+        if self._http is not None:
+            self._left.append(self._http)
+        self._http = None
 
     async def send(self, request: Request) -> Response:
         """Send a request; raises `TimedOut` or `Unreachable`, naming the server and path alone.
@@ -99,21 +118,28 @@ class AsyncTransport:
     async def _carry(self, request: Request) -> Response:
         began = time.monotonic()
         where = f"{request.method} {request.url.split('?', 1)[0]}"
+        large = request.body is not None and len(request.body) > _LARGE
         try:
-            answer = await self._http.request(
+            async with self._session().request(
                 request.method,
-                self._reached(request.url),
-                content=request.body,
-                headers=dict(request.headers),
-                timeout=request.timeout,
-            )
-        except httpx.TimeoutException as error:
+                # As it stands: a path with dots or a quoted slash in it is to reach the server so.
+                yarl.URL(self._reached(request.url), encoded=True),
+                data=io.BytesIO(request.body) if large and request.body else request.body,
+                headers=request.headers,
+                timeout=aiohttp.ClientTimeout(total=request.timeout),
+                allow_redirects=False,
+            ) as answer:
+                body = await answer.read()
+        except TimeoutError as error:
             self._tell(request, None, "no answer in time", began)
             raise TimedOut(f"{where}: no answer within {request.timeout:g} s") from error
-        except httpx.RequestError as error:
-            self._tell(request, None, f"{type(error).__name__}: {error}", began)
-            raise Unreachable(f"{where}: {error or type(error).__name__}") from error
-        response = Response(answer.status_code, dict(answer.headers), answer.content, request)
+        except aiohttp.ClientError as error:
+            # The whole query is in the text of an answer that is no HTTP.
+            said = error.message if isinstance(error, aiohttp.ClientResponseError) else str(error)
+            self._tell(request, None, f"{type(error).__name__}: {said}", began)
+            raise Unreachable(f"{where}: {said or type(error).__name__}") from error
+        headers = {name.lower(): ", ".join(answer.headers.getall(name)) for name in answer.headers}
+        response = Response(answer.status, headers, body, request)
         self._tell(request, response, "", began)
         return response
 
@@ -134,8 +160,9 @@ class AsyncTransport:
 
     async def close(self) -> None:
         """Close the connections."""
-        for client in (*self._left, self._http):
-            await client.aclose()
+        for session in (*self._left, self._http):
+            if session is not None:
+                await session.close()
 
     def _tell(self, request: Request, response: Response | None, error: str, began: float) -> None:
         for observer in self.observers:

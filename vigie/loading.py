@@ -106,7 +106,8 @@ def _start(options: Namespace, console: Console, more: list[str]) -> int:
     with ExitStack() as standing:
         if options.deployment == "embedded":
             with StartProgress(console) as shown:
-                own = Embedded.start(Plan(), progress=shown.progress, announce=shown.announce)
+                # Servers that take the processor from the generator make it late, and then nothing can be told.
+                own = Embedded.start(Plan(), behind=True, progress=shown.progress, announce=shown.announce)
             toml = standing.enter_context(own).toml
         else:
             Deployment.read(Path(options.deployment))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 
@@ -85,3 +85,70 @@ async def test_nobody_there_is_unreachable() -> None:
         pass
     error, told = await _tell(url)
     assert isinstance(error, Unreachable) and len(told) == 1
+
+
+@asynccontextmanager
+async def _first_alone() -> AsyncIterator[tuple[str, list[bytes]]]:
+    """A server that answers the first request of a connection, and hangs up on the second; notes the request lines."""
+    asked: list[bytes] = []
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(asyncio.IncompleteReadError):
+            asked.append((await reader.readuntil(b"\r\n\r\n")).split(b"\r\n")[0])
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+            asked.append((await reader.readuntil(b"\r\n\r\n")).split(b"\r\n")[0])
+        writer.close()
+
+    server = await asyncio.start_server(handle, "127.0.0.1", 0)
+    try:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", asked
+    finally:
+        server.close()
+        await server.wait_closed()
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT"])
+async def test_request_that_broke_is_not_sent_again(method: str) -> None:
+    async with _first_alone() as (url, asked):
+        transport = AsyncTransport(None)
+        try:
+            assert (await transport.send(Request(method, url + "/one"))).status == 200
+            with pytest.raises(Unreachable):
+                await transport.send(Request(method, url + "/two"))
+        finally:
+            await transport.close()
+    assert asked == [f"{method} /one HTTP/1.1".encode(), f"{method} /two HTTP/1.1".encode()]
+
+
+async def test_paths_reach_the_server_as_they_are_written() -> None:
+    written = "/a/../b//c%2Fd%2e/%C3%A9?to=%40anne%3Ax&q=a+b%20c"
+    async with _first_alone() as (url, asked):
+        transport = AsyncTransport(None)
+        try:
+            await transport.send(Request("GET", url + written))
+        finally:
+            await transport.close()
+        assert asked == [f"GET {written} HTTP/1.1".encode()]
+
+
+async def test_a_large_body_arrives_whole() -> None:
+    got: list[bytes] = []
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = next(int(line.split(b":")[1]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:"))
+        got.append(await reader.readexactly(length))
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(handle, "127.0.0.1", 0, limit=2**22)
+    body = bytes(range(256)) * 8192  # 2 MiB
+    transport = AsyncTransport(None)
+    try:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        await transport.send(Request("POST", url + "/file", body=body))
+    finally:
+        await transport.close()
+        server.close()
+        await server.wait_closed()
+    assert got == [body]
