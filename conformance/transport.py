@@ -2,7 +2,6 @@
 
 aiohttp reads answers in C: with httpx, half of a pytest worker's processor time went into HTTP.
 
-
 On somebody else's deployment a guard stands here (:mod:`conformance.guard`), so that nothing goes round it, and the
 harness's own rate and the server's 429 are kept (:mod:`scenarios.visit.pace`).
 """
@@ -39,6 +38,13 @@ Observer = Callable[[Request, Response | None, str, float, float], None]
 def _context(ca: Path | None, written: int) -> ssl.SSLContext:
     # Loading certificates takes longer than most checks' requests; a new deployment may write a new authority to an old path.
     return ssl.create_default_context(cafile=str(ca) if ca else None)
+
+
+def _without_query(error: aiohttp.ClientError) -> str:
+    """Tell what went wrong: two of these errors have the whole address in their text, and with it what a query holds."""
+    if isinstance(error, aiohttp.InvalidURL):
+        return "no address that one can ask"
+    return error.message if isinstance(error, aiohttp.ClientResponseError) else str(error)
 
 
 class AsyncTransport:
@@ -118,28 +124,27 @@ class AsyncTransport:
     async def _carry(self, request: Request) -> Response:
         began = time.monotonic()
         where = f"{request.method} {request.url.split('?', 1)[0]}"
-        large = request.body is not None and len(request.body) > _LARGE
+        body = request.body
         try:
             async with self._session().request(
                 request.method,
                 # As it stands: a path with dots or a quoted slash in it is to reach the server so.
                 yarl.URL(self._reached(request.url), encoded=True),
-                data=io.BytesIO(request.body) if large and request.body else request.body,
+                data=io.BytesIO(body) if body is not None and len(body) > _LARGE else body,
                 headers=request.headers,
                 timeout=aiohttp.ClientTimeout(total=request.timeout),
                 allow_redirects=False,
             ) as answer:
-                body = await answer.read()
+                content = await answer.read()
         except TimeoutError as error:
             self._tell(request, None, "no answer in time", began)
             raise TimedOut(f"{where}: no answer within {request.timeout:g} s") from error
         except aiohttp.ClientError as error:
-            # The whole query is in the text of an answer that is no HTTP.
-            said = error.message if isinstance(error, aiohttp.ClientResponseError) else str(error)
+            said = _without_query(error)
             self._tell(request, None, f"{type(error).__name__}: {said}", began)
             raise Unreachable(f"{where}: {said or type(error).__name__}") from error
         headers = {name.lower(): ", ".join(answer.headers.getall(name)) for name in answer.headers}
-        response = Response(answer.status, headers, body, request)
+        response = Response(answer.status, headers, content, request)
         self._tell(request, response, "", began)
         return response
 

@@ -73,6 +73,12 @@ async def test_broken_answer_is_unreachable_and_told(reply: bytes) -> None:
     assert told[0][1] is None and told[0][2]
 
 
+async def test_address_without_a_server_is_unreachable_and_its_query_not_told() -> None:
+    error, told = await _tell("http://")
+    assert isinstance(error, Unreachable) and "a-token" not in str(error)
+    assert told[0][1] is None and told[0][2] and "a-token" not in told[0][2]
+
+
 async def test_silence_times_out_and_is_told() -> None:
     async with _peer(None) as url:
         error, told = await _tell(url, timeout=0.2)
