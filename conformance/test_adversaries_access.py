@@ -24,6 +24,9 @@ _KNOWN = (
     "Bob creates closed room 0; Bob invites Rem to room 0; Rem joins room 0; Bob kicks Rem from room 0; Rem joins room 0; "
     "Bob invites Ada to room 0; Ada joins room 0; Oda knocks at room 0; Ada publishes room 0; Bob bans Rem from room 0; "
     "Oda searches for Ada; Bob upgrades room 0; Rem joins room 1",
+    # Who declines an invitation, on either homeserver, may know of it and of who was there: not of what was said or who came.
+    "Ada creates closed room 0; Ada opens direct room 1 with Rem; Rem leaves room 1; Ada invites Cyd to room 0; "
+    "Cyd leaves room 0; Ada invites Bob to room 0; Bob joins room 0; Bob leaves room 0; Ada invites Cyd to room 0",
     # Somebody invites into a room that their homeserver knows by another's invitation alone.
     "Bob creates closed room 0; Bob invites Ada to room 0; Cyd invites Rem to room 0",
 )

@@ -18,7 +18,8 @@ Expected = Literal["taken", "refused", "open"]
 class Conversation:
     """What is so of a conversation: `members` by name as join, invite or ban; `levels` as its power levels say.
 
-    `been` are those who ever were in it, `listed` the agents' homeservers that list it. It is `over` once it was upgraded.
+    `been` are those who ever were in it or invited to it, and `knew` whom of them somebody who is out may know of: those who
+    came before. `listed` are the agents' homeservers that list it. It is `over` once it was upgraded.
     """
 
     kind: Kind
@@ -27,6 +28,7 @@ class Conversation:
     pair: frozenset[str] = frozenset()
     members: dict[str, str] = field(default_factory=dict)
     been: set[str] = field(default_factory=set)
+    knew: dict[str, set[str]] = field(default_factory=dict)
     listed: set[int] = field(default_factory=set)
     alias: str = ""
     over: bool = False
@@ -45,6 +47,18 @@ class Conversation:
         """Take note that somebody is in it."""
         self.members[who] = "join"
         self.been.add(who)
+
+    def invites(self, whom: str) -> None:
+        """Take note that somebody is invited."""
+        self.members[whom] = "invite"
+        self.been.add(whom)
+
+    def goes(self, who: str, *, banned: bool = False) -> None:
+        """Take note that somebody is out."""
+        self.members.pop(who, None)
+        self.knew[who] = set(self.been)
+        if banned:
+            self.members[who] = "ban"
 
     def lists(self) -> dict[int, bool]:
         """Tell for each homeserver of somebody in it whether it lists it; the others are told of it no more."""
@@ -97,13 +111,11 @@ def _become(room: Conversation, act: Act, made: Conversation | None) -> None:
         case "joins" | "joins by alias":
             room.enters(act.who)
         case "invites":
-            room.members[act.whom] = "invite"
+            room.invites(act.whom)
         case "leaves":
-            room.members.pop(act.who, None)
-        case "kicks":
-            room.members.pop(act.whom, None)
-        case "bans":
-            room.members[act.whom] = "ban"
+            room.goes(act.who)
+        case "kicks" | "bans":
+            room.goes(act.whom, banned=act.does == "bans")
         case "publishes":
             room.listed.add(HOMES[act.who])
         case "unpublishes":

@@ -137,7 +137,8 @@ class Actors:
         made = Conversation(act.kind, told["room_id"], self._name())
         made.enters(act.who)
         if act.kind == "direct":
-            made.pair, made.members[act.whom] = frozenset((act.who, act.whom)), "invite"
+            made.pair = frozenset((act.who, act.whom))
+            made.invites(act.whom)
         if act.kind == "public":
             made.listed = {HOMES[act.who]}
         return made

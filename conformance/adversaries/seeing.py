@@ -142,9 +142,12 @@ class Stage(Actors):
             answers.append(await read(session, "event", room.room_id, event_id, mark, ""))
             answer = await self._read(name, way, room, event_id, mark)
             assert mark.encode() not in answer.body, f"{name} is not in the {room.kind} room, and is told by {answer}"
-            # Who was in it once is told what was so then.
+            # Who was in it once, or invited, is told what was so then: nothing that was said since, nobody who came since.
             if name not in room.been and way not in ("search", "sync"):
                 answers.append(answer)
+            for other in sorted(room.been - room.knew.get(name, room.been)) if way in ABOUT else ():
+                came = self.people[other].user_id.encode() in answer.body
+                assert not came, f"{name} is not in the {room.kind} room, and is told of {other}, who came after, by {answer}"
         for answer in answers:
             assert answer.status in REFUSALS, f"{name} is not in the {room.kind} room, and: {answer}"
 
