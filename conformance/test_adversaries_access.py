@@ -27,6 +27,8 @@ _KNOWN = (
     # Who declines an invitation, on either homeserver, may know of it and of who was there: not of what was said or who came.
     "Ada creates closed room 0; Ada opens direct room 1 with Rem; Rem leaves room 1; Ada invites Cyd to room 0; "
     "Cyd leaves room 0; Ada invites Bob to room 0; Bob joins room 0; Bob leaves room 0; Ada invites Cyd to room 0",
+    # Who has no account does something to a room that the homeserver they come to does not know.
+    "Bob creates closed room 0; Oda gives room 0 an alias",
     # Somebody invites into a room that their homeserver knows by another's invitation alone.
     "Bob creates closed room 0; Bob invites Ada to room 0; Cyd invites Rem to room 0",
 )

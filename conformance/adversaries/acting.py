@@ -53,15 +53,21 @@ class Actors:
         room = self.world.room(act)
         answer = await self._do(act, room)
         if expected == "refused":
-            statuses = (401,) if act.who == OUTSIDER else REFUSALS
-            if room is not None and act.does in _STUMBLES and HOMES.get(act.who) not in room.lists():
-                statuses = (*statuses, 500)
+            statuses = self._refusals(act, room)
             assert answer is not None and answer.status in statuses, f"{act}: should be refused, but: {answer}"
         else:
             assert answer is None or answer.status == 200, f"{act}: should be taken, but: {answer}"
             self.world.becomes(act, self._made(act, answer))
             if room is not None and act.does == "names":
                 room.alias = self._alias(act)
+
+    def _refusals(self, act: Act, room: Conversation | None) -> tuple[int, ...]:
+        if act.who != OUTSIDER:
+            known = room is None or HOMES.get(act.who) in room.lists()
+            return REFUSALS if known or act.does not in _STUMBLES else (*REFUSALS, 500)
+        # Who would give an alias to a room that it does not know is told so before it asks who they are.
+        known = room is None or 0 in room.lists()
+        return (401,) if known or act.does != "names" else (401, 400)
 
     async def search(self, by: str, whom: str) -> None:
         """Search for somebody, who is found if the model says so; of a change other homeservers hear a moment later."""
