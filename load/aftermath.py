@@ -15,6 +15,7 @@ from load.folder import link_latest
 from load.folder import run_folder as folder
 from load.store import Records
 from reports.load import LoadReport, load_outcome
+from reports.load_page import figure
 from reports.redaction import Redactor
 
 __all__ = ["folder", "link_latest", "redactor", "summarise", "with_left_behind", "write_locusts"]
@@ -52,8 +53,8 @@ def summarise(report: LoadReport, noticed: dict[str, int], say: Callable[[str], 
     """Tell the objectives, what keeps the run from being believed, and what was noticed."""
     for objective in report.objectives:
         mark = "ok  " if objective.met else "FAIL"
-        value = "no figure" if objective.value is None else f"{objective.value:.4g}"
-        bound = f"{objective.bound_is.replace('-', ' ')} {objective.bound:g} {objective.unit}".strip()
+        value = "no figure" if objective.value is None else figure(objective.value, objective.unit)
+        bound = f"{objective.bound_is.replace('-', ' ')} {figure(objective.bound, objective.unit)}"
         say(f"{mark} {objective.id}: {value} ({bound}){' ' + objective.detail if objective.detail else ''}")
     for ailment in report.health.ailments:
         say(f"the generator was not well: {ailment}")

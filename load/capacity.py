@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from reports.load import Capacity, LoadReport
+from reports.load_page import figure
 from reports.verdict import Outcome
 
 __all__ = ["Search", "Trial", "answer", "find"]
@@ -34,7 +35,7 @@ class Trial:
         if report.outcome is Outcome.CANNOT_TELL:
             return cls(rate, False, invalid="; ".join(report.doubts) or "no objectives")
         missed = sorted((o for o in report.objectives if not o.met), key=lambda o: -_beyond(o.value, o.bound, o.bound_is))
-        names = [f"{o.id} {'no figure' if o.value is None else f'{o.value:.4g} {o.unit}'.strip()}" for o in missed]
+        names = [f"{o.id} {'no figure' if o.value is None else figure(o.value, o.unit)}" for o in missed]
         return cls(rate, not missed, tuple(names + _busiest(report)) if missed else ())
 
 

@@ -30,6 +30,8 @@ Progress = Callable[[str, int, int], None]
 """Told how far it is: what, how many are done, of how many."""
 
 _SIDE_BY_SIDE = 8
+# Who is invited while a room is made is waited for in one request: hundreds would take minutes.
+_INVITED_AT_ONCE = 10
 _SAMPLE = 3
 _PATIENCE = 30.0
 
@@ -162,7 +164,10 @@ class Provision:
             self._store.put("room", name, {"room_id": room_id, "encrypted": encryption.status == 200})
         room_id = self._store.get("room", name)["room_id"]
         if self._store.get("gathered", name) is None:
-            for session in others:
+            for number, session in enumerate(others):
+                if plan.kind == "private" and number >= _INVITED_AT_ONCE:
+                    # One that is refused is told of by the join: who is in the room already, of an earlier start, is no matter.
+                    await conversations.invite(host, room_id, session.user_id)
                 await self._join(session, room_id, host)
             self._store.put("gathered", name, True)
 
@@ -174,7 +179,7 @@ class Provision:
             return await conversations.open_direct(host, others[0])
         if plan.kind == "public":
             return await conversations.open_public(host, f"{plan.name} {secrets.token_hex(3)}")
-        return await conversations.open_private(host, plan.name, others, externals=plan.externals)
+        return await conversations.open_private(host, plan.name, others[:_INVITED_AT_ONCE], externals=plan.externals)
 
     async def _join(self, session: Session, room_id: str, host: Session) -> None:
         """Join, as soon as the invitation is there; one that does not come is sent once more.

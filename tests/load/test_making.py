@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import ssl
+import time
 from pathlib import Path
 
+import httpx
 import pytest
 
 from fixtures.deployment import Deployment, Homeserver
 from fixtures.errors import DeploymentError
-from load import making
+from load import making, provision
 from load.profile import Profile
 from load.store import Store
 
@@ -58,3 +61,59 @@ def test_two_populations_share_nobody(tmp_path: Path) -> None:
     smoke, files = Profile.read("smoke"), Profile.read("files")
     assert smoke.seed == files.seed and people(smoke) == people(smoke)
     assert not {address for address, _ in people(smoke)} & {address for address, _ in people(files)}
+
+
+MANY = """
+schema = "vigie.profile/1"
+name = "many"
+title = "One room of more than are invited while it is made"
+
+[population]
+people = 30
+guests = 0
+canaries = 0
+decrypting = 0
+rooms = { direct = 0, private = 1, public = 0, sizes = { shape = "fixed", median = 13, least = 13, most = 13 } }
+
+[arrivals]
+shape = "constant"
+rate = 1
+
+[mix]
+send = 1
+
+[windows]
+warm_up = 0
+measured = 1
+cool_down = 0
+grace = 1
+
+[[objectives]]
+id = "nothing-lost"
+figure = "lost"
+at_most = 0
+"""
+
+
+def test_a_room_of_many_has_everybody_in_it(deployment: Deployment, tmp_path: Path) -> None:
+    """More are to be in a room than are invited while it is made: the others are invited after, and all are in it."""
+    path = tmp_path / "many.toml"
+    path.write_text(MANY)
+    profile = Profile.read(path)
+    plan, store = making.ensure(deployment, profile, lambda *_far: None, tmp_path)
+    planned = max((room for room in plan.rooms if room.kind == "private"), key=lambda room: len(room.members))
+    assert len(planned.members) == 13 > provision._INVITED_AT_ONCE + 1
+
+    named = {each.name: each for each in deployment.homeservers}
+    home = named[plan.people[planned.members[0]].home]
+    wanted = sorted(store.get("person", str(number))["user_id"] for number in planned.members)
+    headers = {"Authorization": f"Bearer {store.get('device', f'{planned.members[0]}/0')['token']}"}
+    where = f"{home.url}/_matrix/client/v3/rooms/{store.get('room', str(planned.number))['room_id']}/joined_members"
+    # Of who joined last another homeserver hears a moment later.
+    joined, until = list[str](), time.monotonic() + 30
+    with httpx.Client(verify=ssl.create_default_context(cafile=deployment.ca), headers=headers, timeout=30) as client:
+        while joined != wanted and time.monotonic() < until:
+            joined = sorted(client.get(where).json()["joined"])
+            time.sleep(0.1)
+    assert joined == wanted
+    store.close()
