@@ -193,6 +193,7 @@ class Crowd:
         crowd = [machine for machine in machines if isinstance(machine, CrowdMachine)]
         counted = {
             "devices that had no one-time key to claim": sum(machine.no_one_time_key for machine in crowd),
+            "devices whose homeserver gave no one-time key in time": sum(machine.unanswered for machine in crowd),
             "to-device messages that could not be opened": sum(machine.unopened for machine in crowd),
         }
         return {**self.around.said, **{what: number for what, number in counted.items() if number}}

@@ -78,6 +78,7 @@ class CrowdMachine:
         "ed25519",
         "no_one_time_key",
         "rotation",
+        "unanswered",
         "unopened",
     )
 
@@ -108,7 +109,7 @@ class CrowdMachine:
         self._olm: dict[str, list[OlmSession]] = {}
         self._outbound: dict[str, _Outbound] = {}
         self._inbound: dict[str, InboundGroupSession] = {}
-        self.no_one_time_key = self.unopened = 0
+        self.no_one_time_key = self.unanswered = self.unopened = 0
         self.rotation = ROTATION_MESSAGES
 
     @property
@@ -216,7 +217,11 @@ class CrowdMachine:
                     self._olm.setdefault(device.curve25519, []).append(session)
                     break
             else:
-                self.no_one_time_key += 1
+                # Of a homeserver that did not answer, nobody knows what it has.
+                if _failed(answer, device.user_id):
+                    self.unanswered += 1
+                else:
+                    self.no_one_time_key += 1
         return not any(_failed(answer, device.user_id) for device in missing if device.curve25519 not in self._olm)
 
     # Sending.

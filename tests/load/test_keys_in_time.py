@@ -75,6 +75,8 @@ def test_who_was_left_out_gets_the_key_with_the_next_message() -> None:
         server.slow = {slow}
         write(anne)
         assert server.given == [], f"after a slow {slow}"
+        told = "its homeserver did not answer, which says nothing of its keys"
+        assert (anne.unanswered, anne.no_one_time_key) == (int(slow == "keys/claim"), 0), told
         server.slow = set()
         write(anne)
         assert server.given == [PAUL], f"after a slow {slow}"
