@@ -33,7 +33,8 @@ _SIDE_BY_SIDE = 8
 # Who is invited while a room is made is waited for in one request: hundreds would take minutes.
 _INVITED_AT_ONCE = 10
 _SAMPLE = 3
-_PATIENCE = 30.0
+# Seconds. Making a population is as much as a small machine can do: an invitation takes tens of them then.
+_PATIENCE, _AGAIN = 120.0, 7.5
 
 
 class Provision:
@@ -188,15 +189,15 @@ class Provision:
         has just joined.
         """
         last: list[str] = []
-        again = self._transport.now() + _PATIENCE / 4
+        again = self._transport.now() + _AGAIN
 
         async def joined() -> bool | None:
             answer = await conversations.ask_to_join(session, room_id, room_id.split(":", 1)[-1])
             last[:] = [str(answer)]
             nonlocal again
             if answer.status == 403 and self._transport.now() > again:
-                again += _PATIENCE
                 await conversations.invite(host, room_id, session.user_id)
+                again = self._transport.now() + _AGAIN
             return True if answer.status == 200 else None
 
         missing = f"{session.user_id} in {room_id}"
