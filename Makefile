@@ -1,6 +1,8 @@
 # Everything sets itself up first: make check, make test, make containers.
 SHELL := /bin/sh
 .DEFAULT_GOAL := check
+# A run has five processes that read the same modules: what one of them compiled, the others and the next run need not.
+unexport PYTHONDONTWRITEBYTECODE
 .PHONY: setup check prove containers test test-containers lint bench clean
 
 # The first Python that the pinned packages are published for; one that is newer is tried before giving up. The

@@ -12,6 +12,7 @@ __all__ = ["MARKERS", "pytest_addoption"]
 MARKERS = (
     "rule(*ids): the rules of the charter that a check observes",
     "needs(*abilities): what a deployment must allow: load, hostile, faults",
+    "long: takes long, or waits long, so that it is begun first: at the end everybody would wait for it alone",
     "breaking: breaks parts, so that one worker runs all of them (conformance.scheduling)",
     "unpaced: looks at the server's own limits, so the harness keeps no rate (hostile)",
 )

@@ -143,7 +143,7 @@ class Suite:
     # Choosing
 
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
-        """Keep the tests whose rules were asked for; a test that names an unknown rule is a mistake."""
+        """Keep the tests whose rules were asked for, long ones first; a test that names an unknown rule is a mistake."""
         wanted = {rule.id for rule in self.run.asked}
         kept: list[pytest.Item] = []
         left: list[pytest.Item] = []
@@ -159,7 +159,8 @@ class Suite:
         kept, left = [item for item in kept if item not in elsewhere], [*left, *elsewhere]
         if left:
             config.hook.pytest_deselected(items=left)
-            items[:] = kept
+        # After pytest-randomly's shuffle, which hooks in first: the order within both parts stays the seed's.
+        items[:] = sorted(kept, key=lambda item: item.get_closest_marker("long") is None)
 
     def _elsewhere(self, items: list[pytest.Item]) -> list[pytest.Item]:
         """Give the variants for homeservers that the deployment named has not."""

@@ -35,6 +35,7 @@ _KNOWN = (
 
 
 @pytest.mark.rule("GST-8", "CNV-1", "CNV-2", "CNV-3", "CNV-7", "VIS-3", "VIS-7")
+@pytest.mark.long
 def test_whatever_people_do_everybody_sees_and_may_what_the_model_says(adversary: Adversary) -> None:
     """After each random act of agents, a guest and an outsider, who is where, reads, writes and is found as the model says."""
     stage = Stage(adversary.cast, adversary.run(actors(adversary.cast)))

@@ -72,6 +72,7 @@ async def _witness(cast: Cast, home: Homeserver, address: str) -> None:
 
 
 @pytest.mark.rule("REG-8", "INC-1")
+@pytest.mark.long
 def test_no_spelling_makes_an_agent_of_an_outsider(adversary: Adversary) -> None:
     """Whatever an outsider writes for an address, no homeserver takes it for an agent's or sends a mail elsewhere."""
     cast, agencies = adversary.cast, _agencies(adversary.cast)

@@ -106,6 +106,7 @@ async def _shows_as_nobodys(scene: Scene, forged: list[str], texts: dict[str, De
 
 @pytest.mark.rule("DEV-3")
 @pytest.mark.parametrize("signs", [False, True], ids=["devices unsigned", "devices signed"])
+@pytest.mark.long
 def test_whoever_kept_a_removed_device_gets_and_says_nothing_more(adversary: Adversary, signs: bool) -> None:
     """However a device was removed and whatever is tried with it, it is refused, reads nothing and passes for nobody's."""
     scene = adversary.run(Scene.laid(adversary.cast, signs=signs))

@@ -35,6 +35,7 @@ def _marks(cast: Cast) -> list[bytes]:
 
 
 @pytest.mark.rule("AV-6")
+@pytest.mark.long
 def test_no_hiding_place_gets_an_infected_file_through(adversary: Adversary) -> None:
     """However an infected file is wrapped, named and padded, it is not delivered; a clean one in the same place is."""
     cast = adversary.cast

@@ -83,6 +83,7 @@ def _timeline(answer: Json, room_id: str) -> list[Json]:
 
 
 @pytest.mark.rule("E2E-8")
+@pytest.mark.long
 def test_no_altered_message_is_shown_as_genuine(adversary: Adversary) -> None:
     """However a copy of a message is altered, redirected or replayed, the reader is shown the true one alone."""
     scene = adversary.run(_Scene.set(adversary.cast))
@@ -126,6 +127,7 @@ def test_no_altered_message_is_shown_as_genuine(adversary: Adversary) -> None:
 
 
 @pytest.mark.rule("E2E-8", "E2E-9")
+@pytest.mark.long
 def test_no_altered_room_key_is_taken(adversary: Adversary) -> None:
     """However a room key is altered on its way, the reader's device takes in the true one alone, from its true giver."""
     scene = adversary.run(_Scene.set(adversary.cast))
@@ -186,6 +188,7 @@ def _ciphertexts(content: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 @pytest.mark.rule("E2E-9")
+@pytest.mark.long
 def test_no_lie_about_devices_adds_a_reader(adversary: Adversary) -> None:
     """Whatever a server says of somebody's devices and keys, who writes to them gives room keys to their own devices alone."""
     cast = adversary.cast

@@ -150,6 +150,7 @@ async def test_link_serves_once(cast: Cast, home: int) -> None:
 
 
 @pytest.mark.rule("REG-5")
+@pytest.mark.long
 async def test_link_runs_out(cast: Cast) -> None:
     """A link that is followed after its time validates nothing, and a new one does."""
     brief = [each for each in cast.deployment.homeservers if 0 < (each.link_lifetime_s or 0) <= _WORTH_WAITING]
