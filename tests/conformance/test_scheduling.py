@@ -1,4 +1,4 @@
-"""Checks that break parts are on one worker: on several, each would start a deployment of its own to break."""
+"""Checks that break parts are on one worker: on several, each would start its own to break. Those that take long come first."""
 
 from __future__ import annotations
 
@@ -47,3 +47,26 @@ def test_one_worker_runs_them_all(deployment: Deployment, tmp_path: Path) -> Non
     ran = [line.split() for line in seen.read_text().splitlines()]
     assert len(ran) == 6
     assert len({worker for file, worker in ran if file == "test_failures_messages.py"}) == 1
+
+
+def test_whoever_takes_long_comes_first(deployment: Deployment, tmp_path: Path) -> None:
+    """Whatever the order of the seed, the two checks that take long are begun before the ten others, which keep their own."""
+    assert deployment.storage is not None and deployment.storage.processes is not None
+    seen, toml = tmp_path / "seen", deployment.storage.processes / "deployment.toml"
+    long = "@pytest.mark.long\n"
+    tests = "".join(
+        f"{long if number in (4, 9) else ''}def test_{number}():\n    open({str(seen)!r}, 'a').write('{number} ')\n"
+        for number in range(12)
+    )
+    (tmp_path / "test_people.py").write_text(f"import pytest\n{tests}")
+    orders = []
+    for seed in ("1", "2"):
+        seen.unlink(missing_ok=True)
+        command = [sys.executable, "-m", "pytest", str(tmp_path), "-p", "no:xdist", "-p", "conformance.plugin"]
+        command += ["--rootdir", str(tmp_path), "-p", "no:cacheprovider", "--deployment", str(toml), f"--randomly-seed={seed}"]
+        environment = {**os.environ, "PYTHONPATH": str(CHECKS.parent)}
+        done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        orders.append(seen.read_text().split())
+    assert all(set(order[:2]) == {"4", "9"} and len(order) == 12 for order in orders), orders
+    assert orders[0][2:] != orders[1][2:], "the seed orders the others"
