@@ -12,7 +12,7 @@ from typing import Any
 
 from hdrh.histogram import HdrHistogram
 
-__all__ = ["DIGITS", "HIGHEST", "Histogram"]
+__all__ = ["DIGITS", "HIGHEST", "Histogram", "record"]
 
 LOWEST, HIGHEST, DIGITS = 1, 3_600_000_000, 3
 """From a microsecond to an hour; longer ones are counted as an hour."""
@@ -34,16 +34,7 @@ class Histogram:
 
     def record(self, seconds: float) -> None:
         """Record a latency."""
-        value = int(seconds * 1_000_000)
-        if value >= _LINEAR:
-            value = min(value, HIGHEST)
-            shift = value.bit_length() - _LINEAR_BITS
-            value = (shift << 10) + (value >> shift)
-        elif value < 0:
-            self.negative += 1
-            value = 0
-        counts = self.counts
-        counts[value] = counts.get(value, 0) + 1
+        record((self,), seconds)
 
     @property
     def total(self) -> int:
@@ -127,6 +118,22 @@ class Histogram:
         found = cls()
         found.counts = dict(counts)
         return found
+
+
+def record(histograms: Iterable[Histogram], seconds: float) -> None:
+    """Record one latency in several histograms: its bucket is the same in all."""
+    value = int(seconds * 1_000_000)
+    if value >= _LINEAR:
+        value = min(value, HIGHEST)
+        shift = value.bit_length() - _LINEAR_BITS
+        value = (shift << 10) + (value >> shift)
+    elif value < 0:
+        for each in histograms:
+            each.negative += 1
+        value = 0
+    for each in histograms:
+        counts = each.counts
+        counts[value] = counts.get(value, 0) + 1
 
 
 def _lowest_of(index: int) -> int:

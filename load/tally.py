@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from load.goals import STAGES
-from load.histogram import Histogram
+from load.histogram import Histogram, record
 from load.room import Cell
 from load.windows import Window, Windows
 
@@ -90,13 +90,9 @@ class Tally:
         """Enter a message that was acknowledged, and how many deliveries of it are expected."""
         # Done for every message: by hand, what `act`, `add` and `count` do.
         window, later = self.windows.at(intended - self.start), self.windows.at(acknowledged - self.start)
-        from_intended, from_actual = acknowledged - intended, acknowledged - actual
         stages, pair = self._cell(window, cell), self._act(window, act)
-        stages[0].record(from_intended)
-        stages[1].record(from_actual)
-        pair[0].record(from_intended)
-        pair[1].record(from_actual)
-        self.slice(intended).acknowledged.record(from_intended)
+        record((stages[0], pair[0], self.slice(intended).acknowledged), acknowledged - intended)
+        record((stages[1], pair[1]), acknowledged - actual)
         there, counts = self.slice(acknowledged).counts, self.counts
         there["done"] = there.get("done", 0) + 1
         there["acknowledged"] = there.get("acknowledged", 0) + 1
@@ -127,8 +123,7 @@ class Tally:
         window = self.windows.at(intended - self.start)
         stages = self._cell(window, cell)
         stages[2].record(at - acknowledged)
-        stages[4].record(at - intended)
-        self.slice(intended).delivered.record(at - intended)
+        record((stages[4], self.slice(intended).delivered), at - intended)
         counts = self.slice(at).counts
         counts["deliveries"] = counts.get("deliveries", 0) + 1
         key = (window, "delivered")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -36,8 +37,16 @@ def ok(response: Response) -> dict[str, Any]:
     return content
 
 
-@lru_cache(maxsize=4096)
 def _quoted(part: str) -> str:
+    # Names of transactions come once each: remembered, they would only drive out those of rooms.
+    return part if _PLAIN(part) else _escaped(part)
+
+
+_PLAIN = re.compile(r"[A-Za-z0-9_.~-]*").fullmatch
+
+
+@lru_cache(maxsize=4096)
+def _escaped(part: str) -> str:
     return quote(part, safe="")
 
 

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from fixtures.deployment import Deployment, Limits
@@ -135,10 +136,10 @@ def acts(out: Path) -> dict[str, int]:
     return {each["name"]: each["count"] for each in told}
 
 
-def begun(file: Path, profile: str, deployment: Deployment, out: Path) -> subprocess.Popen[str]:
+def begun(file: Path, profile: str, deployment: Deployment, out: Path, *more: str) -> subprocess.Popen[str]:
     """Start a long run, and come back when it has made an account, a room and a device."""
     command = [sys.executable, "-m", "vigie.cli", "load", "--deployment", str(file)]
-    command += ["--profile", profile, "--out", str(out), "--measured", "600"]
+    command += ["--profile", profile, "--out", str(out), "--measured", "600", *more]
     run = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     until(lambda: any(has_all(made) for made in journals(deployment)), run, "the run made nothing")
     return run
@@ -194,6 +195,53 @@ def test_killed_run_is_finished_by_sweep(
     assert (after[0].accounts, after[1]) == (before[0].accounts, before[1])
     assert after[0].inhabited == before[0].inhabited
     assert not administrators or after == before
+    assert journals(deployment) == [] and len(populations(deployment)) == 1
+
+
+@pytest.fixture
+def shared(tmp_path: Path) -> str:
+    """The same for two circles of people, so that two workers have one each."""
+    path = tmp_path / "shared.toml"
+    path.write_text(PROFILE.replace("people = 6", "people = 15"))
+    return str(path)
+
+
+def test_what_two_workers_add_goes_at_the_end(
+    vigie: Vigie, deployment: Deployment, file: Path, shared: str, tmp_path: Path
+) -> None:
+    """Two workers make things at the same time, and note them in their master's journal: at the end nothing of it is there."""
+    populated(vigie, file, shared)
+    before = there(deployment)
+    out = tmp_path / "out"
+    ran = vigie("load", "--deployment", str(file), "--profile", shared, "--out", str(out), "--processes", "2")
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    workers = json.loads((out / "load.json").read_text())["workers"]
+    assert [(each["state"], bool(each["offered"])) for each in workers] == [("finished", True)] * 2, workers
+    done = acts(out)
+    assert all(done.get(act) for act in ("register", "direct", "room", "login")), f"nothing was there to take away: {done}"
+    assert there(deployment) == before
+    assert journals(deployment) == []
+
+
+def test_killed_run_of_two_workers_is_finished_by_sweep(
+    vigie: Vigie, deployment: Deployment, file: Path, shared: str, tmp_path: Path
+) -> None:
+    """SIGKILL of the master: its workers, whose things nobody writes down any more, end, and the sweep takes away the rest."""
+    populated(vigie, file, shared)
+    before = there(deployment)
+    run = begun(file, shared, deployment, tmp_path / "out", "--processes", "2")
+    (journal,) = journals(deployment)
+    master = psutil.Process(int(journal.head()["pid"]))
+    workers = master.children(recursive=True)
+    assert len(workers) >= 2, workers
+    master.kill()
+    run.communicate(timeout=60)
+    _, left = psutil.wait_procs(workers, timeout=90)
+    assert not left, f"they did not end: {left}"
+    assert there(deployment) != before, "nothing was left, so nothing is shown"
+    swept = vigie("sweep", str(file))
+    assert swept.returncode == 0 and "is kept for later runs" in swept.stdout, swept.stdout + swept.stderr
+    assert there(deployment) == before
     assert journals(deployment) == [] and len(populations(deployment)) == 1
 
 
