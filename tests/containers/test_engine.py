@@ -1,0 +1,73 @@
+"""An engine of the project's own: what it changes on the machine is gone with it."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import docker
+import pytest
+
+from fixtures.engine import Engine, tool_environment, tools
+from fixtures.errors import SetupError
+
+
+@pytest.fixture
+def engine() -> Iterator[Engine]:
+    """One in a folder of its own, whose path is short enough for its sockets."""
+    with tempfile.TemporaryDirectory(prefix="vigie-", dir="/tmp") as folder:
+        yield Engine(Path(folder))
+
+
+def network() -> dict[str, list[str]]:
+    """What an engine might change of the machine's network: rules without their counters, links, forwarding."""
+    saved = subprocess.run(["iptables-save"], env=tool_environment(tools()), capture_output=True, text=True, check=True).stdout
+    lines = [re.sub(r" \[\d+:\d+\]", "", line) for line in saved.splitlines() if line.startswith((":", "-"))]
+    # Looking is enough for a built-in chain to be there, which lets everything pass.
+    rules = [line for line in lines if not re.fullmatch(r":[A-Z]+ ACCEPT", line)]
+    links = sorted(path.name for path in Path("/sys/class/net").iterdir() if path.name.startswith(("docker", "br-")))
+    return {"rules": rules, "links": links, "forwarding": [Path("/proc/sys/net/ipv4/ip_forward").read_text()]}
+
+
+def test_engine_leaves_the_network_as_it_was(engine: Engine) -> None:
+    """An engine starts, makes a network and ends: no rule, no bridge and no forwarding is there that was not before."""
+    if os.geteuid() != 0:
+        with pytest.raises(SetupError, match="needs root"):
+            engine.start()
+        return
+    before = network()
+    try:
+        engine.start()
+        client = docker.DockerClient(base_url=engine.url)
+        made = client.networks.create("vigie-trace", driver="bridge")
+        during = network()
+        assert during["links"] != before["links"], "there was no network, so nothing is shown"
+        assert during["forwarding"] == before["forwarding"]
+        made.remove()
+        client.close()
+    finally:
+        engine.stop()
+    assert network() == before
+
+
+def test_nothing_leaves_a_machine_that_forwards(engine: Engine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Where the machine forwards for others, a rule keeps at home what containers send, as long as the engine runs."""
+    if os.geteuid() != 0:
+        with pytest.raises(SetupError, match="needs root"):
+            engine.start()
+        return
+    forwarding = tmp_path / "ip_forward"
+    forwarding.write_text("1\n")
+    monkeypatch.setattr("fixtures.engine._FORWARDING", forwarding)
+    before = network()["rules"]
+    try:
+        engine.start()
+        during = network()["rules"]
+        assert any(rule.startswith("-A FORWARD -s 172.30.0.0/17 ! -d 172.30.0.0/17 -j REJECT") for rule in during), during
+    finally:
+        engine.stop()
+    assert network()["rules"] == before
