@@ -45,10 +45,10 @@ def test_engine_leaves_the_network_as_it_was(engine: Engine) -> None:
         client = docker.DockerClient(base_url=engine.url)
         made = client.networks.create("vigie-trace", driver="bridge")
         during = network()
-        assert during["links"] != before["links"], "there was no network, so nothing is shown"
-        assert during["forwarding"] == before["forwarding"]
         made.remove()
         client.close()
+        assert during["links"] != before["links"], "there was no network, so nothing is shown"
+        assert during["forwarding"] == before["forwarding"]
     finally:
         engine.stop()
     assert network() == before
