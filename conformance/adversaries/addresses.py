@@ -176,9 +176,19 @@ def _and_more(pattern: str) -> st.SearchStrategy[str]:
 _WORD = st.text("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789", min_size=1, max_size=12)
 
 
-@st.composite
-def unusual(draw: st.DrawFn) -> Spelling:
+# What is written for `{who}` has no more than this.
+_LONGEST_WHO = "x" * 20
+
+
+def unusual() -> st.SearchStrategy[Spelling]:
     """Give spellings that real agents have: dots, hyphens, apostrophes, a plus, upper case, long ones."""
+    # No mailbox has a local part of more than 64 characters (RFC 5321, section 4.5.3.1.1).
+    agency = "interieur.gouv.fr"
+    return _unusual().filter(lambda spelling: is_mailbox_of(spelling.of(_LONGEST_WHO, agency), [agency]))
+
+
+@st.composite
+def _unusual(draw: st.DrawFn) -> Spelling:
     words = [*draw(st.lists(_WORD, max_size=3)), "{who}"]
     joints = [draw(st.sampled_from(".-_'")) for _ in words[1:]]
     local = words[0] + "".join(joint + word for joint, word in zip(joints, words[1:], strict=True))

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conformance.adversaries.addresses import KNOWN_HOSTILE, Spelling, hostile, is_mailbox_of, unusual
@@ -105,6 +105,13 @@ def test_hostile_spellings_are_no_agents_and_unusual_ones_are(bad: Spelling, goo
     agencies = ["interieur.gouv.fr"]
     assert not is_mailbox_of(str(bad), agencies)
     assert is_mailbox_of(str(good), agencies)
+
+
+@settings(max_examples=2000)
+@given(good=unusual())
+def test_no_unusual_spelling_is_too_long_for_a_mailbox(good: Spelling) -> None:
+    """A local part has 64 characters at most (RFC 5321), with as long a word in it as a check puts there."""
+    assert is_mailbox_of(good.of("z" + Population("1", "story").word(), "interieur.gouv.fr"), ["interieur.gouv.fr"])
 
 
 def test_known_tricks_reach_no_agent() -> None:
