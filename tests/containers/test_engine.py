@@ -54,20 +54,30 @@ def test_engine_leaves_the_network_as_it_was(engine: Engine) -> None:
     assert network() == before
 
 
-def test_nothing_leaves_a_machine_that_forwards(engine: Engine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Where the machine forwards for others, a rule keeps at home what containers send, as long as the engine runs."""
+@pytest.mark.parametrize(
+    ("setting", "rule"),
+    [
+        ("_FORWARDING", "-A FORWARD -s 172.30.0.0/17 ! -d 172.30.0.0/17 -j REJECT"),
+        ("_FILTERED_BRIDGES", "-A FORWARD -s 172.30.0.0/17 -d 172.30.0.0/17 -j ACCEPT"),
+    ],
+)
+def test_rules_last_as_long_as_the_engine(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, setting: str, rule: str
+) -> None:
+    """Where the machine forwards for others, containers are kept at home; where it filters bridges, they reach each other."""
     if os.geteuid() != 0:
         with pytest.raises(SetupError, match="needs root"):
             engine.start()
         return
-    forwarding = tmp_path / "ip_forward"
-    forwarding.write_text("1\n")
-    monkeypatch.setattr("fixtures.engine._FORWARDING", forwarding)
+    on = tmp_path / "setting"
+    on.write_text("1\n")
+    for name in ("_FORWARDING", "_FILTERED_BRIDGES"):
+        monkeypatch.setattr(f"fixtures.engine.{name}", on if name == setting else tmp_path / "off")
     before = network()["rules"]
     try:
         engine.start()
-        during = network()["rules"]
-        assert any(rule.startswith("-A FORWARD -s 172.30.0.0/17 ! -d 172.30.0.0/17 -j REJECT") for rule in during), during
+        ours = [each for each in network()["rules"] if each not in before]
+        assert len(ours) == 1 and ours[0].startswith(rule), ours
     finally:
         engine.stop()
     assert network()["rules"] == before
