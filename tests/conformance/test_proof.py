@@ -110,6 +110,21 @@ def test_every_fault_names_a_rule_and_checks_that_are_there() -> None:
             choose(load(), bad, [] if bad else ["no-such-fault"])
 
 
+def test_every_rule_has_a_fault_and_the_guides_chapters_two() -> None:
+    """Each rule with a check is proved by a fault; of REG, GST, VIS, E2E and AV each by two, of different kinds
+
+    What clients alone keep, clients alone break.
+    """
+    faults: dict[str, list[Fault]] = {}
+    for fault in all_faults():
+        faults.setdefault(fault.rule, []).append(fault)
+    assert set(faults) == set(checks_by_rule())
+    twice = {rule: found for rule, found in faults.items() if rule.split("-")[0] in ("REG", "GST", "VIS", "E2E", "AV")}
+    assert not [rule for rule, found in twice.items() if len(found) < 2]
+    of_one_kind = {rule for rule, found in twice.items() if len({fault.how for fault in found}) < 2}
+    assert of_one_kind == {"E2E-5", "E2E-8", "E2E-9", "E2E-11"}
+
+
 def test_the_sample_is_of_checks_that_are_there() -> None:
     known = {check for checks in checks_by_rule().values() for check in checks}
     assert not [check for check in SAMPLE if check.split("[")[0] not in known]
