@@ -70,6 +70,26 @@ def test_a_killed_service_comes_back_at_its_address(standing: Embedded) -> None:
     assert standing.launcher.dead() == []
 
 
+def test_whoever_comes_next_puts_right_what_was_broken(docker: Any, standing: Embedded) -> None:
+    """A disk full, a part frozen, one killed, by somebody who was then killed: another process, which knows of nothing, mends all."""
+    broken = powers_over(standing.deployment)
+    held = of(docker, standing.launcher.folder)["scanner-agents-1"]
+
+    def may_write() -> bool:
+        asked = ["prlimit", "--pid", "1", "--fsize", "--noheadings", "--output", "SOFT"]
+        return bool(held.exec_run(asked).output.strip() == b"unlimited")
+
+    assert may_write()
+    broken.fill_disk("scanner-agents-1")
+    broken.pause("antivirus")
+    broken.kill("mail")
+    assert not may_write()
+    powers_over(standing.deployment).restore()
+    assert may_write()
+    states = {name: each.status for name, each in of(docker, standing.launcher.folder).items()}
+    assert set(states.values()) == {"running"}, states
+
+
 def test_what_a_killed_run_left_is_cleared_by_label(docker: Any) -> None:
     """A run is killed with SIGKILL while its containers come up; the next start removes them and their network."""
     before = set(home().glob("run-*"))
