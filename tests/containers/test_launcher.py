@@ -71,7 +71,7 @@ def test_a_killed_service_comes_back_at_its_address(standing: Embedded) -> None:
 
 
 def test_whoever_comes_next_puts_right_what_was_broken(docker: Any, standing: Embedded) -> None:
-    """A disk full, a part frozen, one killed, by somebody who was then killed: another process, which knows of nothing, mends all."""
+    """Somebody fills a disk, freezes one part, kills another and is gone: who comes next, and knows of nothing, mends all."""
     broken = powers_over(standing.deployment)
     held = of(docker, standing.launcher.folder)["scanner-agents-1"]
 
