@@ -16,8 +16,8 @@ import pytest
 from fixtures.deployment import Deployment
 from tests.vigie.conftest import Vigie
 
-# What is held to be true here does not depend on how busy the machine is, nor on who happens to write to whom: half are canaries,
-# since a run in which the only one was not written to would have no figure for them, and fail.
+# What is held to be true here does not depend on how busy the machine is, nor on who happens to write to whom: half are
+# canaries, since a run in which the only one was not written to would have no figure for them, and fail.
 PROFILE = """\
 schema = "vigie.profile/1"
 name = "a-few"
