@@ -65,8 +65,7 @@ async def _attempt(scene: Scene, shape: Return) -> None:
     await scene.remove(shape.way, lost)
     taken, again = (trick in shape.tricks for trick in ("its id taken by a new login", "its keys shown again"))
     if taken and not again:
-        await scene.newcomer(await scene.log_in(device_id=lost.session.device_id))
-        await scene.shows_other_keys(thief)
+        await scene.takes_its_id(thief)
     for what, told in await thief.ask_for_all(shape):
         # The front looks for a token in the header alone.
         reasons = ("M_UNKNOWN_TOKEN", "M_MISSING_TOKEN") if shape.in_query else ("M_UNKNOWN_TOKEN",)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from conformance.adversaries.returning import Thief
@@ -93,17 +94,29 @@ class Scene:
         missing = f"the device as {wanted.value}, for the friend"
         await until(self.cast.transport, agrees, deadline=30, missing=missing, pause=0.1)
 
-    async def shows_other_keys(self, thief: Thief) -> None:
-        """Wait until the friend's homeserver tells of another device under that id, without the friend's client looking."""
+    async def takes_its_id(self, thief: Thief) -> None:
+        """Log the owner in under the removed device's id, and have the friend's homeserver tell of it; their client looks not.
+
+        The homeserver hears of the removal first: what comes while it still fetches the owner's devices anew, Synapse 1.163
+        may overwrite with what it fetched, and tell of the new login only when something else changes.
+        """
         device_id = thief.device.session.device_id
 
-        async def agrees() -> bool | None:
+        async def key() -> str:
             answer = ok(await self.theirs.session.post("/keys/query", {"device_keys": {self.owner.user_id: []}}))
             keys = answer["device_keys"].get(self.owner.user_id, {}).get(device_id, {}).get("keys", {})
-            return True if keys and keys[f"curve25519:{device_id}"] != thief.key else None
+            return str(keys.get(f"curve25519:{device_id}", ""))
 
-        missing = "the keys of the new login under the removed device's id, for the friend"
-        await until(self.cast.transport, agrees, deadline=30, missing=missing, pause=0.1)
+        async def is_gone() -> bool | None:
+            return None if await key() else True
+
+        async def is_another() -> bool | None:
+            return True if await key() not in ("", thief.key) else None
+
+        waiting = partial(until, self.cast.transport, deadline=30, pause=0.1)
+        await waiting(is_gone, missing="the removed device as gone, for the friend")
+        await self.newcomer(await self.log_in(device_id=device_id))
+        await waiting(is_another, missing="the keys of the new login under the removed device's id, for the friend")
 
     async def everybody_reads(self, lost: Device) -> None:
         """See that the device that will be removed is one of those who read."""
