@@ -23,6 +23,7 @@ from conformance.stage import cast_in
 from conformance.transport import AsyncTransport
 from fixtures.deployment import Deployment
 from fixtures.powers import Powerless, Powers, powers_over
+from fixtures.services.postgres import NAME as DATABASE
 from scenarios.wire import Request
 
 __all__ = ["BREAKING", "Fragile", "breakable", "fragile"]
@@ -37,13 +38,15 @@ _CONNECTIONS = 20
 
 @dataclass
 class Fragile:
-    """People in a deployment, and the powers over it."""
+    """People in a deployment, and the powers over it; `killed` is what was, since its homeservers were seen to be well."""
 
     cast: Cast
     powers: Powers
+    killed: set[str]
 
     async def kill(self, *services: str) -> None:
         """Kill parts, all at the same moment."""
+        self.killed.update(services)
         await asyncio.to_thread(self.powers.kill, *services)
 
     async def start(self, *services: str) -> None:
@@ -116,8 +119,14 @@ def breakable(pytestconfig: pytest.Config) -> Iterator[Deployment]:
         yield deployment
 
 
+@pytest.fixture(scope="session")
+def killed() -> set[str]:
+    """Give what was killed since the homeservers were last seen to be well; before the first check that may be anything."""
+    return {DATABASE}
+
+
 @pytest_asyncio.fixture
-async def fragile(request: pytest.FixtureRequest, breakable: Deployment) -> AsyncIterator[Fragile]:
+async def fragile(request: pytest.FixtureRequest, breakable: Deployment, killed: set[str]) -> AsyncIterator[Fragile]:
     """Give the people of one check and the powers over their deployment; afterwards all is put right again."""
     try:
         powers = powers_over(breakable)
@@ -126,10 +135,14 @@ async def fragile(request: pytest.FixtureRequest, breakable: Deployment) -> Asyn
     folder = folder_of(breakable)
     with alone(folder) if folder is not None else contextlib.nullcontext():
         powers.restore()
-        await _settle(breakable)
+        suite: Any = request.config.pluginmanager.getplugin("vigie-suite")
+        # A deployment that others know of may have been broken by them meanwhile.
+        if DATABASE in killed or suite.deploying.shared:
+            await _settle(breakable)
+        killed.clear()
         people = cast_in(breakable, request)
         try:
-            yield Fragile(people, powers)
+            yield Fragile(people, powers, killed)
         finally:
             await people.transport.close()
             powers.restore()
