@@ -26,7 +26,7 @@ from fixtures.powers import Powerless, Powers, powers_over
 from fixtures.services.postgres import NAME as DATABASE
 from scenarios.wire import Request
 
-__all__ = ["BREAKING", "Fragile", "breakable", "fragile"]
+__all__ = ["BREAKING", "Fragile", "breakable", "fragile", "killed"]
 
 BREAKING = pytest.mark.breaking
 """Marks a file of checks that break parts: one worker runs them all, one after the other."""

@@ -20,7 +20,7 @@ import pytest
 from conformance import profiles
 from conformance.adversaries.driving import Size
 from conformance.applicable import variants
-from conformance.breaking import breakable, fragile
+from conformance.breaking import breakable, fragile, killed
 from conformance.catalogue import UnknownRule, load
 from conformance.deploying import Deploying
 from conformance.markers import rules_by_test
@@ -338,4 +338,4 @@ def rules_of(item: pytest.Item) -> list[str]:
     return [str(rule) for marker in item.iter_markers("rule") for rule in marker.args]
 
 
-__all__ = ["Suite", "_allowed", "_cast", "adversary", "breakable", "deployment", "fragile", "pytest_addoption"]
+__all__ = ["Suite", "_allowed", "_cast", "adversary", "breakable", "deployment", "fragile", "killed", "pytest_addoption"]
