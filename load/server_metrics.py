@@ -136,10 +136,14 @@ class _Beside:
         return last
 
     def wait(self) -> None:
-        """Wait for the first look. Raises `StartError` when there is none in time."""
+        """Wait for the first look. Raises `StartError` when there is none in time, or the process ended before it."""
         until = time.monotonic() + _FIRST_LOOK
         while not (self.path.exists() and self.path.stat().st_size):
-            if self.process.poll() is not None or time.monotonic() > until:
+            if self.process.poll() is not None:
+                raise StartError(
+                    f"the server's figures: what takes them ended with {self.process.returncode} before a first look"
+                )
+            if time.monotonic() > until:
                 raise StartError(f"the server's figures: no first look within {_FIRST_LOOK:g} s")
             time.sleep(0.05)
 
