@@ -1,7 +1,9 @@
 """Taking away what was made on somebody else's deployment: rooms left and forgotten, devices logged out, accounts deactivated.
 
 By the account itself, with its token or password; by an administrator where there is one and the account cannot. What is
-gone is written into the journal at once, so that whoever is interrupted here leaves the rest to the next.
+gone is written into the journal at once, so that whoever is interrupted here leaves the rest to the next. What an
+administrator asks for is asked again for a while where the server breaks down over it (5xx): a killed run's last requests may
+still be at work in the very room that is to go, and either gives way to the other.
 """
 
 from __future__ import annotations
@@ -16,11 +18,13 @@ from fixtures.deployment import Deployment, Homeserver
 from scenarios.accounts import deactivate, log_out, remove_device
 from scenarios.session import Session, path
 from scenarios.visit.made import Account, Device, Made, Room, Things
-from scenarios.wire import Response, Transport, UnexpectedAnswer, WireError
+from scenarios.wire import NotInTime, Response, Transport, UnexpectedAnswer, WireError, until
 
 __all__ = ["Clearing", "Step"]
 
 Step = Callable[[], Coroutine[Any, Any, None]]
+# Seconds for which, and every how many, an administrator's request is made again that the server broke down over.
+_AGAIN, _PAUSE = 30.0, 1.0
 _INVITATIONS = json.dumps(
     {"presence": {"types": []}, "account_data": {"types": []}, "room": {"timeline": {"limit": 1}, "state": {"types": []}}}
 )
@@ -68,7 +72,7 @@ class Clearing:
     async def _guarded(self, what: str, work: Callable[..., Awaitable[None]], *about: object) -> None:
         try:
             await work(*about)
-        except (_Stays, WireError, UnexpectedAnswer) as error:
+        except (_Stays, WireError, UnexpectedAnswer, NotInTime) as error:
             self.stays.append(f"{what}: {error}")
 
     # Accounts
@@ -124,9 +128,7 @@ class Clearing:
         known = await administrator.get(path("_synapse", "admin", "v2", "users", user_id))
         if known.status == 404 or known.json().get("deactivated") is True:
             return
-        answer = await administrator.post(path("_synapse", "admin", "v1", "deactivate", user_id), {"erase": True})
-        if answer.status != 200:
-            raise _Stays(f"{answer}")
+        await self._has(administrator, "POST", path("_synapse", "admin", "v1", "deactivate", user_id), {"erase": True})
 
     async def _by_address(self, administrator: Session, address: str) -> str:
         found = await administrator.get(path("_synapse", "admin", "v1", "threepid", "email", "users", address))
@@ -160,9 +162,7 @@ class Clearing:
                 await remove_device(owner, device.device_id, self.people[device.user_id].password)
         elif administrator is not None:
             where = path("_synapse", "admin", "v2", "users", device.user_id, "devices", device.device_id)
-            answer = await administrator.send("DELETE", where, {})
-            if answer.status not in (200, 404):
-                raise _Stays(f"{answer}")
+            await self._has(administrator, "DELETE", where, {})
         else:
             raise _Stays(f"nobody knows the password of {device.user_id}, and there is no administrator of {device.server}")
         self.made.note("gone", device_id=device.device_id)
@@ -211,9 +211,7 @@ class Clearing:
             if administrator is None:
                 continue
             where = path("_synapse", "admin", "v1", "rooms", room.room_id)
-            answer = await administrator.send("DELETE", where, {"purge": True, "force_purge": True})
-            if answer.status not in (200, 404):
-                raise _Stays(f"{answer}")
+            await self._has(administrator, "DELETE", where, {"purge": True, "force_purge": True})
         self.made.note("gone", room_id=room.room_id)
 
     async def _leave_as_keepers(self, room: Room) -> None:
@@ -230,6 +228,23 @@ class Clearing:
             if session is not None:
                 await session.post(path("rooms", room.room_id, "leave"), {})
                 await session.post(path("rooms", room.room_id, "forget"), {})
+
+    # Administrators
+
+    async def _has(self, administrator: Session, method: str, where: str, body: dict[str, Any]) -> None:
+        """Have an administrator take something away that is there, or is there no more; raises `_Stays` or `NotInTime`."""
+        last = ""
+
+        async def asked() -> Response | None:
+            nonlocal last
+            answer = await administrator.send(method, where, body)
+            last = f"{answer}"
+            return answer if answer.status < 500 else None
+
+        missing = "the server's answer to its administrator, other than that it broke down"
+        answer = await until(self.transport, asked, deadline=_AGAIN, missing=missing, pause=_PAUSE, seen=lambda: last)
+        if answer.status not in (200, 404):
+            raise _Stays(f"{answer}")
 
     def _home(self, server: str) -> Homeserver | None:
         return next((each for each in self.deployment.homeservers if each.server_name == server), None)
