@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import yaml
 
 from fixtures.deployment import Deployment
-from fixtures.embedded import Embedded, dead, home
+from fixtures.embedded import Embedded, dead
 from fixtures.errors import DeploymentError
 from fixtures.images import Images
 from fixtures.preflight import ensure_answers
@@ -44,24 +43,6 @@ def read_images(path: Path | str | None) -> Images:
     return Images.read(Path(path)) if path else Images()
 
 
-class Starting(Protocol):
-    """Is told how far the start of a deployment is."""
-
-    def announce(self, names: list[str]) -> None:
-        """Take the names of everything that will start."""
-
-    def progress(self, name: str, state: str) -> None:
-        """Take a change of state."""
-
-
-class _Untold:
-    def announce(self, names: list[str]) -> None:
-        pass
-
-    def progress(self, name: str, state: str) -> None:
-        pass
-
-
 class Deploying:
     """Holds the deployment of a run, for one process of it."""
 
@@ -69,29 +50,23 @@ class Deploying:
         """Take what was asked; `told` is the TOML that a controller started."""
         self._told = bool(told)
         self._asked: str = told or config.getoption("--deployment")
-        self.is_own = config.getoption("--deployment") in ("embedded", "containers")
-        self._starts = self.is_own and not self._told
-        self._name = f"run-{secrets.token_hex(4)}"
         self._database: str = config.getoption("--database")
         self._overlays: list[str] = config.getoption("--overlay")
         self._images: str = config.getoption("--images")
         self._own: Embedded | None = None
         self.deployment: Deployment | None = None
-        self.shared = (config.getoption("--breakable") or ("own" if self.is_own else "same")) == "same"
+        own = "own" if config.getoption("--deployment") in ("embedded", "containers") else "same"
+        self.shared = (config.getoption("--breakable") or own) == "same"
         self._second: Deployment | None = None
-        self.starting: Callable[[], contextlib.AbstractContextManager[Starting]]
-        self.starting = lambda: contextlib.nullcontext(_Untold())
+        self.progress: Callable[[str, str], None] = lambda _name, _state: None
+        self.announce: Callable[[list[str]], None] = lambda _names: None
 
     def get(self) -> Deployment:
         """Give the deployment, starting it at the first call; raises `FixtureError`."""
         if self.deployment is None:
-            if self._starts:
+            if self._asked in ("embedded", "containers"):
                 images = read_images(self._images) if self._asked == "containers" else None
-                plan = self._plan()
-                with self.starting() as told:
-                    self._own = Embedded.start(
-                        plan, name=self._name, images=images, progress=told.progress, announce=told.announce
-                    )
+                self._own = Embedded.start(self._plan(), images=images, progress=self.progress, announce=self.announce)
                 self.deployment = self._own.deployment
             else:
                 found = Deployment.read(Path(self._asked))
@@ -102,7 +77,7 @@ class Deploying:
 
     def homeservers(self) -> int:
         """Count the homeservers of agents of the deployment that was named; 0 where it is the run's own, or unreadable."""
-        if self.is_own:
+        if self._asked in ("embedded", "containers"):
             return 0
         with contextlib.suppress(DeploymentError):
             return len(Deployment.read(Path(self._asked)).agents)
@@ -125,8 +100,9 @@ class Deploying:
         self._second = None
 
     def toml(self) -> Path:
-        """Tell where the deployment's TOML is, or will be once it is started."""
-        return home() / self._name / "deployment.toml" if self._starts else Path(self._asked)
+        """Give the deployment's TOML, starting it first where that is needed."""
+        self.get()
+        return self._own.toml if self._own else Path(self._asked)
 
     def dead(self) -> list[str]:
         """Name the services of this machine that ended by themselves, as far as their pids are known."""

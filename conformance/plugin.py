@@ -11,7 +11,6 @@ import secrets
 import shlex
 import traceback
 from collections.abc import Callable, Generator
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -111,31 +110,17 @@ class Suite:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
-        """Tell a worker of pytest-xdist where the deployment's TOML is, the run's folder and the seed.
-
-        The run's own deployment is started while the workers read the checks: they look at the file when they run the first.
-        """
-        if not self.deploying.is_own:
-            self._deploy()
-        node.workerinput["vigie_deployment"] = str(self.deploying.toml())
+        """Tell a worker of pytest-xdist the deployment, started at the first, the run's folder and the seed."""
+        try:
+            node.workerinput["vigie_deployment"] = str(self.deploying.toml())
+        except FixtureError as error:
+            self.failure = str(error)
+            pytest.exit(f"vigie: {error}", returncode=SETUP_FAILED)
+        self.arrive(self.deploying.get())
         node.workerinput["vigie_journal"] = str(self.visit.made.path) if self.visit else ""
         node.workerinput["vigie_out"] = str(self.out)
         node.workerinput["vigie_seed"] = str(self.seed)
         node.workerinput["vigie_people"] = self.people
-
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_runtestloop(self, session: pytest.Session) -> None:
-        """Start the run's own deployment, where workers were started beside: none is given a check before this returns."""
-        if self.workerinput is None and session.config.pluginmanager.hasplugin("dsession"):
-            self._deploy()
-
-    def _deploy(self) -> None:
-        """Start the deployment, or visit the one that was named; a failure ends the run with exit code 4."""
-        try:
-            self.arrive(self.deploying.get())
-        except FixtureError as error:
-            self.failure = str(error)
-            pytest.exit(f"vigie: {error}", returncode=SETUP_FAILED)
 
     def population(self, item: pytest.Item) -> Population:
         """Give the people of one check: the same for a seed whichever worker runs it, and whatever ran before."""
@@ -305,17 +290,13 @@ class Suite:
         if exitstatus == pytest.ExitCode.INTERNAL_ERROR:
             self.run.incident("pytest had an internal error")
         self.run.deployment = self.deploying.deployment
-        # The report is made while the deployment ends: neither needs the other, and one computes while the other waits.
-        with ThreadPoolExecutor(max_workers=1) as aside:
-            ended = aside.submit(self.deploying.stop)
-            try:
-                outcome, self.page = self.run.finish()
-                self.outcome = outcome
-                session.exitstatus = exit_code(outcome)
-            except ReportError as error:
-                self.failure = str(error)
-                session.exitstatus = SETUP_FAILED
-            ended.result()
+        try:
+            outcome, self.page = self.run.finish()
+            self.outcome = outcome
+            session.exitstatus = exit_code(outcome)
+        except ReportError as error:
+            self.failure = str(error)
+            session.exitstatus = SETUP_FAILED
         _link_latest(session.config.rootpath, self.out)
 
     outcome: Any = None

@@ -6,6 +6,7 @@ import os
 import secrets
 import signal
 from argparse import Namespace
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -136,7 +137,6 @@ class _Shown:
         assert isinstance(suite, Suite)
         self.suite = suite
         suite.run.on_result = self.checks.result
-        suite.deploying.starting = lambda: StartProgress(self.console)
         suite.tell = lambda line: self.console.print(Text(line), soft_wrap=True)
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
@@ -157,35 +157,35 @@ class _Shown:
 def check(options: Namespace, console: Console) -> int:
     """Check the rules asked for."""
     _catalogue(options.rule)
-    toml = _deployment(options, console)
-    arguments = [str(Path(conformance.__file__).parent), "--rootdir", str(PROJECT), "-c", str(PROJECT / "pyproject.toml")]
-    arguments += ["--deployment", str(toml), "--level", options.level, "--profile", options.profile]
-    arguments += [word for rule in options.rule for word in ("--rule", rule)]
-    if options.deployment in ("embedded", "containers"):
-        arguments += ["--breakable", "own", "--database", options.database]
-        arguments += ["--images", str(options.images)] if options.images else []
-        arguments += [word for overlay in options.overlay for word in ("--overlay", overlay)]
-    if options.out:
-        arguments += ["--out", str(options.out.resolve())]
-    if options.proof:
-        proof_report.read(options.proof)
-        arguments += ["--proof", str(options.proof.resolve())]
-    seed = secrets.randbits(32) if options.seed is None else options.seed
-    arguments += ["--run-seed", str(seed), f"--randomly-seed={seed}", "--adversary", options.adversary]
-    arguments += [] if options.people is None else [f"--people={options.people}"]
-    if options.keyword:
-        arguments += ["-k", options.keyword]
-    arguments += ["-n", str(options.workers), "--dist", "loadgroup"] if options.workers > 1 else []
-    # pytest captures what is written to standard output: the progress goes to a copy of it, made before.
-    with os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1) as out:
-        return _run(console, _Shown(Console(file=out, soft_wrap=True)), arguments)
+    with ExitStack() as standing:
+        toml = _deployment(options, console, standing)
+        arguments = [str(Path(conformance.__file__).parent), "--rootdir", str(PROJECT), "-c", str(PROJECT / "pyproject.toml")]
+        arguments += ["--deployment", str(toml), "--level", options.level, "--profile", options.profile]
+        arguments += [word for rule in options.rule for word in ("--rule", rule)]
+        if options.deployment in ("embedded", "containers"):
+            arguments += ["--breakable", "own", "--database", options.database]
+            arguments += ["--images", str(options.images)] if options.images else []
+            arguments += [word for overlay in options.overlay for word in ("--overlay", overlay)]
+        if options.out:
+            arguments += ["--out", str(options.out.resolve())]
+        if options.proof:
+            proof_report.read(options.proof)
+            arguments += ["--proof", str(options.proof.resolve())]
+        seed = secrets.randbits(32) if options.seed is None else options.seed
+        arguments += ["--run-seed", str(seed), f"--randomly-seed={seed}", "--adversary", options.adversary]
+        # Its own deployment has nobody yet; the TOML file that the suite is given does not tell.
+        people = "" if options.people is None and options.deployment in ("embedded", "containers") else options.people
+        arguments += [] if people is None else [f"--people={people}"]
+        if options.keyword:
+            arguments += ["-k", options.keyword]
+        arguments += ["-n", str(options.workers), "--dist", "loadgroup"] if options.workers > 1 else []
+        # pytest captures what is written to standard output: the progress goes to a copy of it, made before.
+        with os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1) as out:
+            return _run(console, _Shown(Console(file=out, soft_wrap=True)), arguments)
 
 
-def _deployment(options: Namespace, console: Console) -> str:
-    """Give what the suite is to check: the kind of deployment that it starts for itself, or the TOML of the one named.
-
-    What was asked for is read here once: what cannot be used is told before anything starts.
-    """
+def _deployment(options: Namespace, console: Console, standing: ExitStack) -> Path:
+    """Give the TOML of the deployment to check: one of its own, started for as long as the run lasts, or the one named."""
     if options.deployment not in ("embedded", "containers"):
         named = Deployment.read(Path(options.deployment))
         if options.adversary != "quick":
@@ -193,10 +193,11 @@ def _deployment(options: Namespace, console: Console) -> str:
         ensure_answers(named)
         for line in announcement(named):
             console.print(line, highlight=False, markup=False, soft_wrap=True)
-        return str(Path(options.deployment).resolve())
-    read_overlays(options.overlay)
-    read_images(options.images)
-    return str(options.deployment)
+        return Path(options.deployment).resolve()
+    images = read_images(options.images) if options.deployment == "containers" else None
+    with StartProgress(console) as shown:
+        own = Embedded.start(_plan(options), images=images, progress=shown.progress, announce=shown.announce)
+    return standing.enter_context(own).toml
 
 
 def _run(console: Console, shown: _Shown, arguments: list[str]) -> int:
@@ -206,7 +207,6 @@ def _run(console: Console, shown: _Shown, arguments: list[str]) -> int:
         # However pytest came to its end: where a plugin failed in its last hook, the suite's was not asked.
         if shown.suite is not None:
             shown.suite.depart()
-            shown.suite.deploying.stop()
     return _conclude(console, shown, code)
 
 
