@@ -79,7 +79,7 @@ def parser() -> argparse.ArgumentParser:
     check.add_argument("--seed", type=int, help="seed of the people, of the order and of the adversaries: replays a run")
     check.add_argument("--people", help="with --seed, replays a run against a deployment that stood before; its verdict tells")
     check.add_argument("--adversary", choices=("quick", "normal", "long"), default="quick", help="how long adversaries look")
-    check.add_argument("--workers", type=int, default=5, help="checks side by side (default 5); 1 runs them one by one")
+    check.add_argument("--workers", type=int, default=4, help="checks side by side (default 4); 1 runs them one by one")
     check.add_argument("-k", dest="keyword", default="", help="only checks whose names match, as in pytest")
     _add_plan(check)
     check.set_defaults(run=commands.check)
