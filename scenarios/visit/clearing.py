@@ -2,8 +2,8 @@
 
 By the account itself, with its token or password; by an administrator where there is one and the account cannot. What is
 gone is written into the journal at once, so that whoever is interrupted here leaves the rest to the next. What an
-administrator asks for is asked again for a while where the server breaks down over it (5xx): a killed run's last requests may
-still be at work in the very room that is to go, and either gives way to the other.
+administrator asks for is asked again for a while where the server breaks down over it (5xx), which was seen once after a run
+was killed: `broke_down` tells of each time, also where it went at last.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class _Stays(Exception):
 
 @dataclass
 class Clearing:
-    """Takes away what one journal names; `stays` tells afterwards what could not be.
+    """Takes away what one journal names; `stays` tells afterwards what could not be, `broke_down` what a server failed at.
 
     `people` are those who were there before and stay there.
     """
@@ -46,6 +46,7 @@ class Clearing:
     transport: Transport
     people: Mapping[str, Account] = field(default_factory=dict)
     stays: list[str] = field(default_factory=list)
+    broke_down: list[str] = field(default_factory=list)
     _sessions: dict[str, Session] = field(default_factory=dict)
     _lent: list[Session] = field(default_factory=list)
     _things: Things = field(default_factory=Things)
@@ -128,11 +129,15 @@ class Clearing:
         known = await administrator.get(path("_synapse", "admin", "v2", "users", user_id))
         if known.status == 404 or known.json().get("deactivated") is True:
             return
-        await self._has(administrator, "POST", path("_synapse", "admin", "v1", "deactivate", user_id), {"erase": True})
+        # It was there a moment ago: that it is unknown now, or the request is, leaves an account that people log in to.
+        where = path("_synapse", "admin", "v1", "deactivate", user_id)
+        await self._take(administrator, "POST", where, {"erase": True}, gone=(200,))
 
     async def _by_address(self, administrator: Session, address: str) -> str:
         found = await administrator.get(path("_synapse", "admin", "v1", "threepid", "email", "users", address))
-        return str(found.json().get("user_id", "")) if found.status == 200 else ""
+        if found.status not in (200, 404):
+            raise _Stays(f"{found}")
+        return str(found.json().get("user_id", ""))
 
     # What people who stay were given
 
@@ -162,7 +167,7 @@ class Clearing:
                 await remove_device(owner, device.device_id, self.people[device.user_id].password)
         elif administrator is not None:
             where = path("_synapse", "admin", "v2", "users", device.user_id, "devices", device.device_id)
-            await self._has(administrator, "DELETE", where, {})
+            await self._take(administrator, "DELETE", where, {})
         else:
             raise _Stays(f"nobody knows the password of {device.user_id}, and there is no administrator of {device.server}")
         self.made.note("gone", device_id=device.device_id)
@@ -211,7 +216,7 @@ class Clearing:
             if administrator is None:
                 continue
             where = path("_synapse", "admin", "v1", "rooms", room.room_id)
-            await self._has(administrator, "DELETE", where, {"purge": True, "force_purge": True})
+            await self._take(administrator, "DELETE", where, {"purge": True, "force_purge": True})
         self.made.note("gone", room_id=room.room_id)
 
     async def _leave_as_keepers(self, room: Room) -> None:
@@ -231,19 +236,24 @@ class Clearing:
 
     # Administrators
 
-    async def _has(self, administrator: Session, method: str, where: str, body: dict[str, Any]) -> None:
-        """Have an administrator take something away that is there, or is there no more; raises `_Stays` or `NotInTime`."""
+    async def _take(
+        self, administrator: Session, method: str, where: str, body: dict[str, Any], *, gone: tuple[int, ...] = (200, 404)
+    ) -> None:
+        """Have an administrator take something away; `gone` are the answers by which it is. Raises `_Stays` or `NotInTime`."""
         last = ""
 
         async def asked() -> Response | None:
             nonlocal last
             answer = await administrator.send(method, where, body)
+            if answer.status < 500:
+                return answer
             last = f"{answer}"
-            return answer if answer.status < 500 else None
+            self.broke_down.append(last)
+            return None
 
         missing = "the server's answer to its administrator, other than that it broke down"
         answer = await until(self.transport, asked, deadline=_AGAIN, missing=missing, pause=_PAUSE, seen=lambda: last)
-        if answer.status not in (200, 404):
+        if answer.status not in gone:
             raise _Stays(f"{answer}")
 
     def _home(self, server: str) -> Homeserver | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections import Counter
 from collections.abc import Callable
 
 from fixtures.deployment import Deployment
@@ -36,10 +37,13 @@ def depart(made: Made, carry_out: Callable[[], Clearing], tell: Callable[[str], 
     hint = f"`vigie sweep` with the deployment's file{' and --populations' if made.kind == 'population' else ''} finishes it"
     say(f"taking away {things.told()}")
     try:
-        stays = carry_out().stays
+        clearing = carry_out()
     except KeyboardInterrupt:
         say(f"interrupted while taking away: {made.things().told()} are still there; {hint}")
         raise
+    stays = clearing.stays
+    for what, times in Counter(clearing.broke_down).items():
+        say(f"the server broke down over this, {times} times: {what}")
     if not stays and not made.things():
         made.end()
         say(f"taken away: {things.told()}")

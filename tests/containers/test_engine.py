@@ -83,3 +83,30 @@ def test_rules_last_as_long_as_the_engine(
     finally:
         engine.stop()
     assert network()["rules"] == before
+
+
+def test_engine_leaves_the_rules_of_another(engine: Engine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Two engines run, each with a rule of its own; the end of one leaves the other's."""
+    if os.geteuid() != 0:
+        with pytest.raises(SetupError, match="needs root"):
+            engine.start()
+        return
+    on = tmp_path / "setting"
+    on.write_text("1\n")
+    before = Counter(network()["rules"])
+    with tempfile.TemporaryDirectory(prefix="vigie-", dir="/tmp") as folder:
+        other = Engine(Path(folder))
+        try:
+            for each, setting in ((other, "_FILTERED_BRIDGES"), (engine, "_FORWARDING")):
+                for name in ("_FORWARDING", "_FILTERED_BRIDGES"):
+                    monkeypatch.setattr(f"fixtures.engine.{name}", on if name == setting else tmp_path / "off")
+                each.start()
+            both = Counter(network()["rules"]) - before
+            assert both.total() == 2, both
+            engine.stop()
+            (left,) = Counter(network()["rules"]) - before
+            assert left.endswith("-j ACCEPT"), left
+        finally:
+            engine.stop()
+            other.stop()
+    assert Counter(network()["rules"]) == before

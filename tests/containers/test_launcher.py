@@ -98,7 +98,8 @@ def test_what_a_killed_run_left_is_cleared_by_label(docker: Any) -> None:
         until = time.monotonic() + 120
         folders: set[Path] = set()
         while not folders or not of(docker, next(iter(folders))):
-            assert run.poll() is None and time.monotonic() < until, "no container came up"
+            assert run.poll() is None, f"the run ended with {run.returncode} before a container came up"
+            assert time.monotonic() < until, "no container came up within 120 s"
             folders = set(home().glob("run-*")) - before
             time.sleep(0.05)
         os.killpg(run.pid, signal.SIGKILL)

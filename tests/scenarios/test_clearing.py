@@ -55,10 +55,37 @@ async def test_room_is_removed_by_a_server_that_breaks_down_a_few_times(
     there = await alice.session.get(path("rooms", room_id, "state", "m.room.create"))
     if goes:
         assert clearing.stays == [] and not made.things()
-        assert breaks_down.broken == times
+        assert len(clearing.broke_down) == times, "that it was asked again is not told"
         assert there.status == 403, f"the room is still there: {there}"
     else:
         (why,) = clearing.stays
         assert room_id in why and "500 M_UNKNOWN Internal server error" in why and "broke down" in why, why
         assert list(made.things().rooms) == [room_id]
         assert there.status == 200, f"nothing was there to stay: {there}"
+
+
+class Unknown(BreaksDown):
+    """The way to a homeserver that knows no deactivation, as behind a proxy that lets other requests pass."""
+
+    async def send(self, request: Request) -> Response:
+        if "/deactivate/" in request.url:
+            return Response(404, {}, b'{"errcode": "M_UNRECOGNIZED", "error": "Unrecognized request"}', request)
+        return await self.transport.send(request)
+
+
+async def test_account_whose_deactivation_is_unknown_stays(
+    people: People, transport: AsyncTransport, deployment: Deployment, tmp_path: Path
+) -> None:
+    """Only an account that is deactivated is gone: it is told, kept in the journal, and goes when the server does it."""
+    alice = await people.person("alice")
+    made = Made(tmp_path / "tags.jsonl")
+    made.begin(deployment)
+    made.note("account", key=alice.user_id, user_id=alice.user_id, server=people.homeserver.server_name, sure=True)
+    for way, stays in ((Unknown(transport, 0), 1), (transport, 0)):
+        clearing = Clearing(deployment, made, way)
+        for stage in clearing.stages():
+            for step in stage:
+                await step()
+        assert len(clearing.stays) == len(made.things().accounts) == stays, clearing.stays
+        here = await alice.session.get("/account/whoami")
+        assert here.status == (200 if stays else 401), f"{here}"
