@@ -59,14 +59,34 @@ class Machine:
         self._olm = Olm(session.user_id, session.device_id, MemoryStore())
         self._shared_with: dict[str, frozenset[tuple[str, str]]] = {}
         self._givers: dict[str, str] = {}
+        # The server has a fallback key that nobody has used yet.
+        self._fallback = False
         self.identities = Identities()
 
     async def upload(self) -> None:
-        """Upload what the server lacks: device keys once, one-time keys as they are used up."""
-        if not self._olm.should_upload_keys:
+        """Upload what the server lacks: device keys once, one-time keys and the fallback key as they are used up.
+
+        nio 0.26 makes no fallback key, as the Matrix specification asks of clients. Synapse gives one of two people who claim
+        from a device at the same moment no one-time key, however many are left: without a fallback key they begin nothing.
+        """
+        body: dict[str, Any] = self._olm.share_keys() if self._olm.should_upload_keys else {}
+        if not self._fallback:
+            body["fallback_keys"] = self._fallback_key()
+        if not body:
             return
-        answer = ok(await self._session.post("/keys/upload", self._olm.share_keys()))
+        # Nobody else asks for the same while this is under way.
+        self._fallback = True
+        answer = ok(await self._session.post("/keys/upload", body))
         self._olm.handle_response(KeysUploadResponse.from_dict(answer))
+
+    def _fallback_key(self) -> dict[str, Any]:
+        account = self._olm.account._account
+        account.generate_fallback_key()
+        made = {name: {"key": key.to_base64(), "fallback": True} for name, key in account.fallback_key.items()}
+        return {f"signed_curve25519:{name}": {**key, "signatures": self._signatures(key)} for name, key in made.items()}
+
+    def _signatures(self, content: dict[str, Any]) -> dict[str, dict[str, str]]:
+        return {self._session.user_id: {f"ed25519:{self._session.device_id}": self.sign(content)}}
 
     async def receive(self, sync: Mapping[str, Any]) -> None:
         """Take in the parts of a sync that are for the machine: to-device messages, key counts, changed devices."""
@@ -82,6 +102,9 @@ class Machine:
         counts = sync.get("device_one_time_keys_count", {})
         if "signed_curve25519" in counts:
             self._olm.uploaded_key_count = counts["signed_curve25519"]
+        unused = sync.get("device_unused_fallback_key_types")
+        if unused is not None:
+            self._fallback = "signed_curve25519" in unused
         self._olm.outgoing_to_device_messages.clear()
         await self.upload()
 

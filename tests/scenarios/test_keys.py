@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
+from typing import Any
 
 import pytest
 import vodozemac
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from nio.exceptions import EncryptionError
 
+from scenarios.devices import Device
 from scenarios.files import download
 from scenarios.keys import Undecryptable, decrypt_file, encrypt_file
 from scenarios.session import ok
@@ -115,6 +118,36 @@ async def test_used_up_one_time_keys_are_uploaded_again(people: People) -> None:
     await alice.sync()
     counts = ok(await alice.session.post("/keys/upload", {}))["one_time_key_counts"]
     assert counts["signed_curve25519"] >= 50
+
+
+async def _claim(by: Device, of: Device) -> dict[str, Any]:
+    wanted = {"one_time_keys": {of.user_id: {of.session.device_id: "signed_curve25519"}}}
+    given = ok(await by.session.post("/keys/claim", wanted))["one_time_keys"]
+    keys: dict[str, Any] = given.get(of.user_id, {}).get(of.session.device_id, {})
+    return keys
+
+
+async def test_who_has_no_one_time_key_left_is_reached_by_the_fallback_key(people: People) -> None:
+    """All of Alice's one-time keys go while she is not there; Bob writes to her, and she has a new fallback key after it."""
+    alice, bob = await people.person("alice"), await people.person("bob")
+    room_id = await people.gather(alice, bob)
+    for _ in range(200):
+        (key,) = (await _claim(bob, alice)).values()
+        if key.get("fallback"):
+            break
+    assert key.get("fallback"), "200 one-time keys, and no end"
+    message = await alice.wait_to_read(room_id, await bob.say(room_id, "tu es là ?"))
+    assert message.body == "tu es là ?"
+    await alice.sync()
+    assert ok(await alice.session.get("/sync"))["device_unused_fallback_key_types"] == ["signed_curve25519"]
+
+
+async def test_who_claims_at_the_same_moment_as_others_gets_a_key_all_the_same(people: People) -> None:
+    """Synapse has keys enough for all four and gives some of them none now and then: they get the fallback key."""
+    alice, bob = await people.person("alice"), await people.person("bob")
+    for _ in range(12):
+        given = await asyncio.gather(*(_claim(bob, alice) for _ in range(4)))
+        assert all(given), f"{given.count({})} of 4 were given no key"
 
 
 async def test_file_opens_by_its_event_alone(people: People) -> None:
