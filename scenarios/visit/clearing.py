@@ -3,7 +3,8 @@
 By the account itself, with its token or password; by an administrator where there is one and the account cannot. What is
 gone is written into the journal at once, so that whoever is interrupted here leaves the rest to the next. What an
 administrator asks for is asked again for a while where the server breaks down over it (5xx), which was seen once after a run
-was killed: `broke_down` tells of each time, also where it went at last.
+was killed: `broke_down` tells of each time, also where it went at last. Nothing counts as gone because a server broke down
+when it was asked about it.
 """
 
 from __future__ import annotations
@@ -99,6 +100,8 @@ class Clearing:
             answer = await session.get("/account/whoami")
             if answer.status == 200:
                 return session
+            if not account.password:
+                _said(answer)
         if not account.password:
             return None
         identifier = (
@@ -108,7 +111,7 @@ class Clearing:
         )
         session.access_token = None
         body = {"type": "m.login.password", "identifier": identifier, "password": account.password}
-        answer = await session.post("/login", body)
+        answer = _said(await session.post("/login", body))
         if answer.status != 200:
             return None
         session.user_id, session.access_token = answer.json()["user_id"], answer.json()["access_token"]
@@ -182,7 +185,7 @@ class Clearing:
             if answer.status != 200:
                 raise _Stays(f"{answer}")
             for room_id in answer.json().get("joined_rooms", ()):
-                created = await session.get(path("rooms", room_id, "state", "m.room.create"))
+                created = _said(await session.get(path("rooms", room_id, "state", "m.room.create")))
                 if created.status == 200 and created.json().get("vigie") == self.made.tag:
                     self.made.note("room", room_id=room_id, server=server, user_id=user_id)
         elif account is None and user_id in self.people:
@@ -220,18 +223,22 @@ class Clearing:
         self.made.note("gone", room_id=room.room_id)
 
     async def _leave_as_keepers(self, room: Room) -> None:
-        maker = await self._keeper(room.user_id)
+        maker, alone = await self._keeper(room.user_id), self._administrator(self._home(room.server)) is None
         if maker is None:
-            if room.user_id in self.people and self._administrator(self._home(room.server)) is None:
+            if room.user_id in self.people and alone:
                 raise _Stays(f"the login of {room.user_id} is refused, and there is no administrator of {room.server}")
             return
         answer = await maker.get(path("rooms", room.room_id, "members"), {"not_membership": "leave"})
+        if alone:
+            _said(answer)
         # Where the maker left, everybody else did before: who leaves a room of theirs is the last to go.
         present = [each["state_key"] for each in answer.json().get("chunk", ())] if answer.status == 200 else []
         for user_id in sorted(present, key=lambda each: each == room.user_id):
             session = await self._keeper(user_id)
             if session is not None:
-                await session.post(path("rooms", room.room_id, "leave"), {})
+                left = await session.post(path("rooms", room.room_id, "leave"), {})
+                if alone:
+                    _said(left)
                 await session.post(path("rooms", room.room_id, "forget"), {})
 
     # Administrators
@@ -264,6 +271,13 @@ class Clearing:
             return None
         token = home.admin_token.get_secret_value()
         return Session(self.transport, home.admin_url, home.server_name, access_token=token, who="administrator")
+
+
+def _said(answer: Response) -> Response:
+    """Give an answer that says something of what it was asked about; raises `_Stays` for one that says nothing (5xx, 429)."""
+    if answer.status >= 500 or answer.status == 429:
+        raise _Stays(f"{answer}")
+    return answer
 
 
 async def _log_out(session: Session) -> None:

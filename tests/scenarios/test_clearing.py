@@ -8,12 +8,12 @@ import pytest
 
 from conformance.transport import AsyncTransport
 from fixtures.deployment import Deployment
-from scenarios.session import path
+from scenarios.session import ok, path
 from scenarios.visit.clearing import Clearing
-from scenarios.visit.made import Made
+from scenarios.visit.made import Account, Made
 from scenarios.wire import Request, Response
 
-from .conftest import People
+from .conftest import PASSWORD, People
 
 _BROKE = b'{"errcode": "M_UNKNOWN", "error": "Internal server error"}'
 
@@ -62,6 +62,82 @@ async def test_room_is_removed_by_a_server_that_breaks_down_a_few_times(
         assert room_id in why and "500 M_UNKNOWN Internal server error" in why and "broke down" in why, why
         assert list(made.things().rooms) == [room_id]
         assert there.status == 200, f"nothing was there to stay: {there}"
+
+
+class BreaksDownAt(BreaksDown):
+    """The way to a homeserver that breaks down over one kind of request, always, and takes all others."""
+
+    def __init__(self, transport: AsyncTransport, method: str, where: str) -> None:
+        super().__init__(transport, 0)
+        self.method, self.where = method, where
+
+    async def send(self, request: Request) -> Response:
+        if request.method == self.method and request.url.split("?")[0].endswith(self.where):
+            self.broken += 1
+            return Response(500, {}, _BROKE, request)
+        return await self.transport.send(request)
+
+
+@pytest.mark.parametrize(
+    ("what", "method", "where", "goes"),
+    [
+        ("account", "POST", "/login", True),
+        # To give an account up takes its password: it is told, this time and the next.
+        ("account by its token", "GET", "/whoami", False),
+        ("room that was never heard of", "GET", "/m.room.create", True),
+        ("room", "GET", "/members", True),
+        ("room", "POST", "/leave", True),
+    ],
+)
+async def test_what_a_server_broke_down_over_is_not_gone(
+    people: People,
+    transport: AsyncTransport,
+    deployment: Deployment,
+    tmp_path: Path,
+    what: str,
+    method: str,
+    where: str,
+    goes: bool,
+) -> None:
+    """Alice's account or room is asked about in vain, without an administrator: the journal keeps it, and it goes later."""
+    alice = await people.person("alice")
+    server, session = people.homeserver.server_name, alice.session
+    alone = [each.model_copy(update={"admin_token": None}) for each in deployment.homeservers]
+    visited = deployment.model_copy(update={"homeservers": tuple(alone)})
+    made = Made(tmp_path / "tags.jsonl")
+    made.begin(visited)
+    body = {"preset": "private_chat", "creation_content": {"vigie": made.tag}}
+    room_id = ok(await session.post("/createRoom", body))["room_id"]
+    # Somebody who stays; only the account that is to go is nobody's.
+    keeper = {alice.user_id: Account(server, alice.user_id, password=PASSWORD, token=session.access_token or "")}
+    match what:
+        case "account":
+            keeper = {}
+            made.note("account", key=alice.user_id, user_id=alice.user_id, server=server, password=PASSWORD)
+        case "account by its token":
+            keeper = {}
+            made.note("account", key=alice.user_id, user_id=alice.user_id, server=server, token=session.access_token)
+        case "room":
+            made.note("room", room_id=room_id, server=server, user_id=alice.user_id)
+        case _:
+            made.note("opening", opening="1", server=server, user_id=alice.user_id)
+    breaks_down = BreaksDownAt(transport, method, where)
+    for way in (breaks_down, transport):
+        clearing = Clearing(visited, made, way, keeper)
+        for stage in clearing.stages():
+            for step in stage:
+                await step()
+        if way is breaks_down:
+            assert breaks_down.broken, "it was never asked about"
+            (why,) = clearing.stays
+            assert "500 M_UNKNOWN" in why, why
+            assert made.things(), "what is there is forgotten"
+            assert room_id in ok(await session.get("/joined_rooms"))["joined_rooms"]
+    assert bool(made.things()) is not goes, f"{clearing.stays}, and the journal has {made.things().told()}"
+    if keeper:
+        assert room_id not in ok(await session.get("/joined_rooms"))["joined_rooms"]
+    else:
+        assert (await session.get("/account/whoami")).status == (401 if goes else 200)
 
 
 class Unknown(BreaksDown):
