@@ -35,6 +35,10 @@ class _Stays(Exception):
     """Something could not be taken away; the message says why."""
 
 
+class _BrokeDown(_Stays):
+    """A server said nothing of what it was asked about."""
+
+
 @dataclass
 class Clearing:
     """Takes away what one journal names; `stays` tells afterwards what could not be, `broke_down` what a server failed at.
@@ -80,7 +84,12 @@ class Clearing:
     # Accounts
 
     async def _account(self, account: Account) -> None:
-        session = await self._session(account)
+        try:
+            session = await self._session(account)
+        except _BrokeDown:
+            if self._administrator(self._home(account.server)) is None:
+                raise
+            session = None
         if session is None:
             await self._by_administrator(account)
         else:
@@ -213,7 +222,11 @@ class Clearing:
 
     async def _room(self, room: Room) -> None:
         """Have who stays leave the room, and every administrator there is remove it."""
-        await self._leave_as_keepers(room)
+        try:
+            await self._leave_as_keepers(room)
+        except _BrokeDown:
+            if self._administrator(self._home(room.server)) is None:
+                raise
         for home in self.deployment.homeservers:
             administrator = self._administrator(home)
             if administrator is None:
@@ -223,22 +236,18 @@ class Clearing:
         self.made.note("gone", room_id=room.room_id)
 
     async def _leave_as_keepers(self, room: Room) -> None:
-        maker, alone = await self._keeper(room.user_id), self._administrator(self._home(room.server)) is None
+        maker = await self._keeper(room.user_id)
         if maker is None:
-            if room.user_id in self.people and alone:
+            if room.user_id in self.people and self._administrator(self._home(room.server)) is None:
                 raise _Stays(f"the login of {room.user_id} is refused, and there is no administrator of {room.server}")
             return
-        answer = await maker.get(path("rooms", room.room_id, "members"), {"not_membership": "leave"})
-        if alone:
-            _said(answer)
+        answer = _said(await maker.get(path("rooms", room.room_id, "members"), {"not_membership": "leave"}))
         # Where the maker left, everybody else did before: who leaves a room of theirs is the last to go.
         present = [each["state_key"] for each in answer.json().get("chunk", ())] if answer.status == 200 else []
         for user_id in sorted(present, key=lambda each: each == room.user_id):
             session = await self._keeper(user_id)
             if session is not None:
-                left = await session.post(path("rooms", room.room_id, "leave"), {})
-                if alone:
-                    _said(left)
+                _said(await session.post(path("rooms", room.room_id, "leave"), {}))
                 await session.post(path("rooms", room.room_id, "forget"), {})
 
     # Administrators
@@ -274,9 +283,9 @@ class Clearing:
 
 
 def _said(answer: Response) -> Response:
-    """Give an answer that says something of what it was asked about; raises `_Stays` for one that says nothing (5xx, 429)."""
+    """Give an answer that says something of what it was asked about; raises `_BrokeDown` for any other (5xx, 429)."""
     if answer.status >= 500 or answer.status == 429:
-        raise _Stays(f"{answer}")
+        raise _BrokeDown(f"{answer}")
     return answer
 
 

@@ -140,6 +140,31 @@ async def test_what_a_server_broke_down_over_is_not_gone(
         assert (await session.get("/account/whoami")).status == (401 if goes else 200)
 
 
+@pytest.mark.parametrize(("what", "method", "where"), [("account", "POST", "/login"), ("room", "GET", "/members")])
+async def test_what_a_server_broke_down_over_is_taken_by_its_administrator(
+    people: People, transport: AsyncTransport, deployment: Deployment, tmp_path: Path, what: str, method: str, where: str
+) -> None:
+    """Where there is an administrator, what Alice cannot do herself is done by them, at once."""
+    alice = await people.person("alice")
+    server, session = people.homeserver.server_name, alice.session
+    room_id = await people.gather(alice)
+    made = Made(tmp_path / "tags.jsonl")
+    made.begin(deployment)
+    keeper = {alice.user_id: Account(server, alice.user_id, password=PASSWORD, token=session.access_token or "")}
+    if what == "account":
+        made.note("account", key=alice.user_id, user_id=alice.user_id, server=server, password=PASSWORD)
+    else:
+        made.note("room", room_id=room_id, server=server, user_id=alice.user_id)
+    breaks_down = BreaksDownAt(transport, method, where)
+    clearing = Clearing(deployment, made, breaks_down, keeper if what == "room" else {})
+    for stage in clearing.stages():
+        for step in stage:
+            await step()
+    assert breaks_down.broken, "it was never asked about"
+    assert clearing.stays == [] and not made.things()
+    assert (await session.get(path("rooms", room_id, "state", "m.room.create"))).status == (401 if what == "account" else 403)
+
+
 class Unknown(BreaksDown):
     """The way to a homeserver that knows no deactivation, as behind a proxy that lets other requests pass."""
 
