@@ -16,6 +16,7 @@ from load.arrivals import Arrival
 from load.crypto import CrowdMachine
 from load.driver import Suspended, drive
 from load.failures import failure_of
+from load.introduction import is_shown
 from load.measures import Measures
 from load.members import AnyDevice, Member
 from load.plan import Plan
@@ -58,7 +59,8 @@ class Crowd:
             for each in plan.people
             if each.circle % shards == shard
         ]
-        self._waiting = list(reversed(self.members))
+        # Canaries come last: those who are to know of them are there by then.
+        self._waiting = sorted(self.members, key=lambda each: each.canary)[::-1]
         self._idle: dict[bool, list[Member]] = {False: [], True: []}
         self._circles: dict[int, list[Member]] = {}
         self._by_user: dict[str, Member] = {}
@@ -94,6 +96,19 @@ class Crowd:
     def next_one(self) -> Member | None:
         """Give somebody who has not come yet."""
         return self._waiting.pop() if self._waiting else None
+
+    def introduce(self, member: Member) -> None:
+        """Wait until every homeserver from which somebody may write to a canary knows its device; says where one does not."""
+        rooms = [self.around.rooms[room_id] for room_id in member.rooms()]
+        others = [self._by_user[user] for user in sorted(set[str]().union(*(room.members for room in rooms)))]
+        for home in sorted({each.plan.home for each in others} - {member.plan.home}):
+            there = [each for each in others if each.plan.home == home]
+
+            def witness(there: Sequence[Member] = there) -> Session | None:
+                return next((device.session for each in there for device in each.devices), None)
+
+            if not all(drive(is_shown(device.session, witness)) for device in member.devices):
+                self.around.notice("canaries whose device a homeserver did not know before second 0")
 
     def came(self, member: Member) -> None:
         """Take it that somebody is there, and idle."""

@@ -31,6 +31,8 @@ class Agent(User):
         if crowd is None or member is None:
             return
         if self._come(crowd, member):
+            if member.canary:
+                crowd.introduce(member)
             crowd.came(member)
             member.live()
 

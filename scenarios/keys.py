@@ -99,11 +99,12 @@ class Machine:
                 continue
             if isinstance(event, RoomKeyEvent):
                 self._givers.setdefault(event.session_id, event.sender)
-        counts = sync.get("device_one_time_keys_count", {})
-        if "signed_curve25519" in counts:
-            self._olm.uploaded_key_count = counts["signed_curve25519"]
+        counts = sync.get("device_one_time_keys_count")
+        if isinstance(counts, dict) and isinstance(left := counts.get("signed_curve25519"), int):
+            self._olm.uploaded_key_count = left
+        # Both are whatever a server makes up, too.
         unused = sync.get("device_unused_fallback_key_types")
-        if unused is not None:
+        if isinstance(unused, list):
             self._fallback = "signed_curve25519" in unused
         self._olm.outgoing_to_device_messages.clear()
         await self.upload()

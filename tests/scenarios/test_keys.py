@@ -150,6 +150,26 @@ async def test_who_claims_at_the_same_moment_as_others_gets_a_key_all_the_same(p
         assert all(given), f"{given.count({})} of 4 were given no key"
 
 
+@pytest.mark.parametrize("told", [7, "signed_curve25519", {"signed_curve25519": 0}, None])
+async def test_what_is_no_list_of_fallback_keys_says_nothing_of_them(people: People, told: Any) -> None:
+    """Without it in the list Alice's fallback key was used, and she makes another; what is no list changes nothing."""
+    alice, bob = await people.person("alice"), await people.person("bob")
+
+    async def last_resort() -> dict[str, Any]:
+        for _ in range(200):
+            key: dict[str, Any]
+            (key,) = (await _claim(bob, alice)).values()
+            if key.get("fallback"):
+                return key
+        raise AssertionError("200 one-time keys, and no end")
+
+    before = await last_resort()
+    await alice.machine.receive({"device_unused_fallback_key_types": told})
+    assert await last_resort() == before
+    await alice.machine.receive({"device_unused_fallback_key_types": []})
+    assert await last_resort() != before
+
+
 async def test_file_opens_by_its_event_alone(people: People) -> None:
     alice, bob = await people.person("alice"), await people.person("bob")
     room_id = await people.gather(alice, bob)
