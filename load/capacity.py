@@ -77,6 +77,8 @@ class Search:
     floor: float = 0.1
     ceiling: float = 100_000.0
     trials: list[Trial] = field(default_factory=list)
+    exhausted: list[float] = field(default_factory=list)
+    """Rates at which the generator itself could do no more: nothing is known of them, and nothing is tried above."""
 
     def told(self, rate: float) -> Told:
         """Tell what is known of a rate."""
@@ -105,27 +107,30 @@ class Search:
 def find(run: Callable[[float], Trial], search: Search, progress: Callable[[Trial], None] = lambda _trial: None) -> Capacity:
     """Find the interval in which the limit lies; `run` holds a rate for long enough and tells what became of it.
 
-    A run that cannot be believed is made once more. If that one cannot either, the generator is at its own limit: the answer
-    is open upwards, and says so.
+    A run that cannot be believed is made once more. If that one cannot either, the generator is at its own limit: the search
+    goes on below. Where all holds that can be believed, the answer is open upwards, and says so.
     """
     tired = ""
 
     def attempt(rate: float) -> bool:
-        nonlocal tired
         for _ in range(2):
             trial = run(rate)
             search.trials.append(trial)
             progress(trial)
             if not trial.invalid:
                 return True
-        tired = search.trials[-1].invalid
         return False
 
-    while not tired and len(search.trials) < search.most:
+    while len(search.trials) < search.most:
         rate = _next(search)
         if rate is None:
             break
-        attempt(rate)
+        if not attempt(rate):
+            tired = search.trials[-1].invalid
+            if search.times(rate):
+                # It could before: whatever is beside it by now, nothing more can be learned.
+                break
+            search.exhausted.append(rate)
     return answer(search, tired)
 
 
@@ -135,26 +140,36 @@ def answer(search: Search, tired: str = "") -> Capacity:
     return Capacity(
         low=low,
         high=high,
-        confirmed=not tired and low is not None and high is not None and _next(search) is None,
-        gave_way=_reasons(search, high) or ((f"the generator itself: {tired}",) if tired else ()),
+        confirmed=low is not None and high is not None and _next(search) is None,
+        gave_way=(_reasons(search, high) if high is not None or not tired else ()) or _generators(tired),
         trials=tuple(
             {"rate": t.rate, "held": t.held, "gave_way": list(t.gave_way), "invalid": t.invalid} for t in search.trials
         ),
     )
 
 
+def _generators(tired: str) -> tuple[str, ...]:
+    return (f"the generator itself: {tired}",) if tired else ()
+
+
 def _next(search: Search) -> float | None:
     """Give the rate to try next: steps until there are two ends, halves until they are close, then each end once more."""
     low, high = search.low, search.high
-    if low is None and high is None and not search.trials:
+    if not search.trials:
         return search.start
+    spent = min(search.exhausted, default=None)
+    if low is None:
+        bottom = min(trial.rate for trial in search.trials)
+        return _step(bottom, max(bottom / (search.factor if _clear(search) else 1 + search.precision), search.floor))
+    if spent is not None and (high is None or spent < high):
+        # Nothing can be told from there on up: close to it is close enough.
+        if spent / low > 1 + search.precision:
+            return math.sqrt(low * spent)
+        return next((end for end in (low, high) if end is not None and search.times(end) < 2), None)
     if high is None:
         # Everything held, or the highest rate is a grey one: up.
         top = max(trial.rate for trial in search.trials)
         return _step(top, min(top * (search.factor if _clear(search) else 1 + search.precision), search.ceiling))
-    if low is None:
-        bottom = min(trial.rate for trial in search.trials)
-        return _step(bottom, max(bottom / (search.factor if _clear(search) else 1 + search.precision), search.floor))
     grey = [t.rate for t in search.trials if low < t.rate < high]
     if not grey and high / low > 1 + search.precision:
         return math.sqrt(low * high)

@@ -1,6 +1,7 @@
 """The search for the limit, against servers whose limit is known: quiet ones, noisy ones, and a tired generator."""
 
 import math
+from collections.abc import Callable
 from random import Random
 
 import pytest
@@ -80,6 +81,55 @@ def test_a_generator_at_its_own_limit_leaves_the_answer_open_upwards() -> None:
     found = find(run, Search(10))
     assert (found.low, found.high, found.confirmed) == (40, None, False)
     assert found.gave_way == ("the generator itself: schedule slip",)
+
+
+def tired_above(most: float, server: Queue) -> Callable[[float], Trial]:
+    def run(rate: float) -> Trial:
+        return Trial(rate, False, invalid="loop lag") if rate > most else server(rate)
+
+    return run
+
+
+@pytest.mark.parametrize("most", [10.0, 12.0, 30.0])
+def test_a_generator_that_is_tired_from_the_start_finds_the_limit_below(most: float) -> None:
+    """On one machine the servers that are asked for too much take the generator's breath: at less, both do well."""
+    server = Queue(13, noise=0)
+    found = find(tired_above(most, server), Search(40))
+    assert found.low is not None
+    assert found.high is not None
+    assert found.low <= server.limit <= found.high <= most
+    assert found.high / found.low <= 1.15 + 1e-9
+    assert found.confirmed
+    assert found.gave_way == ("acknowledged-p99",)
+
+
+def test_a_tired_generator_whose_server_holds_all_that_it_can_ask_says_how_much_that_is() -> None:
+    found = find(tired_above(12.5, Queue(1000, noise=0)), Search(40))
+    assert found.low is not None
+    assert 12.5 / 1.15 <= found.low <= 12.5
+    assert (found.high, found.confirmed) == (None, False)
+    assert found.gave_way == ("the generator itself: loop lag",)
+
+
+def test_a_generator_that_can_do_nothing_at_all_ends_at_the_least() -> None:
+    found = find(tired_above(0, Queue(1000, noise=0)), Search(4, floor=1))
+    assert (found.low, found.high, found.confirmed) == (None, None, False)
+    assert [trial["rate"] for trial in found.trials] == [4, 4, 2, 2, 1, 1]
+    assert found.gave_way == ("the generator itself: loop lag",)
+
+
+def test_a_rate_that_cannot_be_believed_any_more_ends_the_search() -> None:
+    server = Queue(100, noise=0)
+    beside = [False]
+
+    def run(rate: float) -> Trial:
+        # Something else begins on the machine when the ends are close.
+        beside[0] = beside[0] or server.asked >= 8
+        return Trial(rate, False, invalid="loop lag") if beside[0] else server(rate)
+
+    found = find(run, Search(10))
+    assert not found.confirmed
+    assert [bool(trial["invalid"]) for trial in found.trials].count(True) <= 4
 
 
 def test_one_run_that_cannot_be_believed_is_made_again() -> None:
