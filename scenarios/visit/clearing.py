@@ -93,7 +93,9 @@ class Clearing:
         if session is None:
             await self._by_administrator(account)
         else:
-            await self._aliases(session)
+            for room in self.made.things().rooms.values():
+                if room.user_id == session.user_id:
+                    await self._aliases(session, room)
             await self._leave_all(session)
             answer = await deactivate(session, account.password)
             if answer.status != 200:
@@ -214,11 +216,12 @@ class Clearing:
             await session.post(path("rooms", room_id, "leave"), {})
             await session.post(path("rooms", room_id, "forget"), {})
 
-    async def _aliases(self, session: Session) -> None:
-        for room in self.made.things().rooms.values():
-            if room.user_id == session.user_id:
-                for alias in room.aliases:
-                    await session.delete(path("directory", "room", alias))
+    async def _aliases(self, maker: Session, room: Room) -> None:
+        """Have a room's maker remove its aliases; an administrator removes them with the room."""
+        for alias in room.aliases:
+            answer = await maker.delete(path("directory", "room", alias))
+            if self._administrator(self._home(room.server)) is None:
+                _said(answer)
 
     async def _room(self, room: Room) -> None:
         """Have who stays leave the room, and every administrator there is remove it."""
@@ -241,6 +244,7 @@ class Clearing:
             if room.user_id in self.people and self._administrator(self._home(room.server)) is None:
                 raise _Stays(f"the login of {room.user_id} is refused, and there is no administrator of {room.server}")
             return
+        await self._aliases(maker, room)
         answer = _said(await maker.get(path("rooms", room.room_id, "members"), {"not_membership": "leave"}))
         # Where the maker left, everybody else did before: who leaves a room of theirs is the last to go.
         present = [each["state_key"] for each in answer.json().get("chunk", ())] if answer.status == 200 else []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from pathlib import Path
 
 import pytest
@@ -87,6 +88,8 @@ class BreaksDownAt(BreaksDown):
         ("room that was never heard of", "GET", "/m.room.create", True),
         ("room", "GET", "/members", True),
         ("room", "POST", "/leave", True),
+        ("room with an alias", "DELETE", "its alias", True),
+        ("account with an alias", "DELETE", "its alias", True),
     ],
 )
 async def test_what_a_server_broke_down_over_is_not_gone(
@@ -106,21 +109,23 @@ async def test_what_a_server_broke_down_over_is_not_gone(
     visited = deployment.model_copy(update={"homeservers": tuple(alone)})
     made = Made(tmp_path / "tags.jsonl")
     made.begin(visited)
-    body = {"preset": "private_chat", "creation_content": {"vigie": made.tag}}
+    name = f"salon-{secrets.token_hex(4)}"
+    body = {"preset": "private_chat", "room_alias_name": name, "creation_content": {"vigie": made.tag}}
     room_id = ok(await session.post("/createRoom", body))["room_id"]
+    aliases, alias = [], path("directory", "room", f"#{name}:{server}")
+    if where == "its alias":
+        aliases, where = [f"#{name}:{server}"], alias
     # Somebody who stays; only the account that is to go is nobody's.
     keeper = {alice.user_id: Account(server, alice.user_id, password=PASSWORD, token=session.access_token or "")}
-    match what:
-        case "account":
+    match what.split():
+        case ["account", *more]:
             keeper = {}
-            made.note("account", key=alice.user_id, user_id=alice.user_id, server=server, password=PASSWORD)
-        case "account by its token":
-            keeper = {}
-            made.note("account", key=alice.user_id, user_id=alice.user_id, server=server, token=session.access_token)
-        case "room":
-            made.note("room", room_id=room_id, server=server, user_id=alice.user_id)
-        case _:
+            known = {"token": session.access_token} if more == ["by", "its", "token"] else {"password": PASSWORD}
+            made.note("account", key=alice.user_id, user_id=alice.user_id, server=server, **known)
+        case [_, "that", *_]:
             made.note("opening", opening="1", server=server, user_id=alice.user_id)
+    if what == "room" or aliases:
+        made.note("room", room_id=room_id, server=server, user_id=alice.user_id, aliases=aliases)
     breaks_down = BreaksDownAt(transport, method, where)
     for way in (breaks_down, transport):
         clearing = Clearing(visited, made, way, keeper)
@@ -133,11 +138,14 @@ async def test_what_a_server_broke_down_over_is_not_gone(
             assert "500 M_UNKNOWN" in why, why
             assert made.things(), "what is there is forgotten"
             assert room_id in ok(await session.get("/joined_rooms"))["joined_rooms"]
+            assert (await session.get(alias)).status == 200
     assert bool(made.things()) is not goes, f"{clearing.stays}, and the journal has {made.things().told()}"
     if keeper:
         assert room_id not in ok(await session.get("/joined_rooms"))["joined_rooms"]
     else:
         assert (await session.get("/account/whoami")).status == (401 if goes else 200)
+    if aliases:
+        assert (await people.session().get(alias)).status == 404, "the alias is still there"
 
 
 @pytest.mark.parametrize(("what", "method", "where"), [("account", "POST", "/login"), ("room", "GET", "/members")])
