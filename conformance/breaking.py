@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -112,17 +112,20 @@ class Fragile:
 
 
 @pytest.fixture(scope="session")
-def breakable(pytestconfig: pytest.Config) -> Iterator[Deployment]:
-    """Give the deployment that may be broken, starting it where the run has one of its own."""
-    suite: Any = pytestconfig.pluginmanager.getplugin("vigie-suite")
-    with suite.deploying.breakable() as deployment:
-        yield deployment
-
-
-@pytest.fixture(scope="session")
 def killed() -> set[str]:
     """Give what was killed since the homeservers were last seen to be well; before the first check that may be anything."""
     return {DATABASE}
+
+
+@pytest.fixture
+def breakable(pytestconfig: pytest.Config, killed: set[str]) -> Deployment:
+    """Give the deployment that may be broken, starting it where the run has one of its own."""
+    suite: Any = pytestconfig.pluginmanager.getplugin("vigie-suite")
+    deployment: Deployment
+    deployment, fresh = suite.deploying.breakable()
+    if fresh:
+        killed.add(DATABASE)
+    return deployment
 
 
 @pytest_asyncio.fixture

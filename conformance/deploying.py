@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +57,7 @@ class Deploying:
         self.deployment: Deployment | None = None
         own = "own" if config.getoption("--deployment") in ("embedded", "containers") else "same"
         self.shared = (config.getoption("--breakable") or own) == "same"
-        self._second: Deployment | None = None
+        self._second: Embedded | None = None
         self.progress: Callable[[str, str], None] = lambda _name, _state: None
         self.announce: Callable[[list[str]], None] = lambda _names: None
 
@@ -87,17 +87,24 @@ class Deploying:
         database = "sqlite" if self._database == "sqlite" else "postgresql"
         return Plan(database=database, durable=durable, overlays=read_overlays(self._overlays))  # type: ignore[arg-type]
 
-    @contextlib.contextmanager
-    def breakable(self) -> Iterator[Deployment]:
-        """Give the deployment whose parts may be broken: a second one like the run's own, or the one that was named."""
+    def breakable(self) -> tuple[Deployment, bool]:
+        """Give the deployment whose parts may be broken, and whether it was started for that just now.
+
+        It is a second one like the run's own, until :meth:`end_breakable`, or the one that was named.
+        """
         if self.shared:
-            yield self.get()
-            return
-        images = read_images(self._images) if self.get().kind == "containers" else None
-        with Embedded.start(self._plan(durable=True), images=images) as second:
-            self._second = second.deployment
-            yield second.deployment
-        self._second = None
+            return self.get(), False
+        fresh = self._second is None
+        if self._second is None:
+            images = read_images(self._images) if self.get().kind == "containers" else None
+            self._second = Embedded.start(self._plan(durable=True), images=images)
+        return self._second.deployment, fresh
+
+    def end_breakable(self) -> None:
+        """End the second deployment, if there is one."""
+        second, self._second = self._second, None
+        if second is not None:
+            second.stop()
 
     def toml(self) -> Path:
         """Give the deployment's TOML, starting it first where that is needed."""
@@ -106,12 +113,14 @@ class Deploying:
 
     def dead(self) -> list[str]:
         """Name the services of this machine that ended by themselves, as far as their pids are known."""
-        stores = [each.storage for each in (self.deployment, self._second) if each is not None]
+        known = (self.deployment, self._second.deployment if self._second else None)
+        stores = [each.storage for each in known if each is not None]
         folders = [storage.processes for storage in stores if storage is not None and storage.processes is not None]
         return [name for folder in folders for name in dead(folder)]
 
     def stop(self) -> None:
-        """End the deployment if it is the run's own."""
+        """End what the run started itself."""
+        self.end_breakable()
         if self._own is not None:
             self._own.stop()
             self._own = None

@@ -203,6 +203,19 @@ class Suite:
             item.stash[ERROR] = None
 
     @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(
+        self, item: pytest.Item, nextitem: pytest.Item | None
+    ) -> Generator[None, bool | None, bool | None]:
+        """End what is there to be broken after the last check that breaks parts: it would run beside all others for nothing."""
+        done = yield
+        items = item.session.items
+        # A worker has those one after the other; a process alone has them in any order.
+        later = [nextitem] if self.workerinput is not None else items[items.index(item) + 1 :]
+        if _breaks(item) and not any(each is not None and _breaks(each) for each in later):
+            self.deploying.end_breakable()
+        return done
+
+    @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
@@ -262,6 +275,7 @@ class Suite:
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         """Write the verdict, end the deployment, and exit by the outcome."""
         if self.workerinput is not None:
+            self.deploying.end_breakable()
             return
         if session.config.getoption("collectonly"):
             return
@@ -331,6 +345,10 @@ def _proof(config: pytest.Config) -> Path | None:
 
 def _name(item: pytest.Item) -> str:
     return item.name.split("[")[0]
+
+
+def _breaks(item: pytest.Item) -> bool:
+    return item.get_closest_marker("breaking") is not None
 
 
 def rules_of(item: pytest.Item) -> list[str]:

@@ -23,7 +23,8 @@ class Document(BaseModel):
 
 def well_formed(value: Any) -> Any:
     """Replace what UTF-8 cannot carry (lone surrogates, which JSON escapes may smuggle in) by U+FFFD."""
-    if isinstance(value, str):
+    # Nearly every text is ASCII, and has none.
+    if isinstance(value, str) and not value.isascii():
         return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
     return value
 
