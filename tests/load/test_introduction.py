@@ -13,7 +13,7 @@ CANARY = "@anne:a.example"
 
 
 class Abroad:
-    """Another homeserver, which shows the device when it was asked so many times; its clock goes on while somebody waits."""
+    """Another homeserver, which shows the device after so many seconds; its clock goes on while somebody waits."""
 
     def __init__(self, hears_after: float, *, reachable: bool = True) -> None:
         self.hears_after, self.reachable = hears_after, reachable
