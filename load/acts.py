@@ -200,7 +200,7 @@ async def log_in(occasion: Occasion) -> None:
     around = crowd.around
     answer = ok(await accounts.log_in(around.transport(), member.person, device="poste"))
     session = around.session(around.home(member.plan.home), member.user_id, answer["device_id"], answer["access_token"])
-    device = CrowdDevice(around, around.new_number(), session, CrowdMachine(session, around.keys), new=True)
+    device = CrowdDevice(around, around.new_number(), session, CrowdMachine(session, around.keys, run=around.run), new=True)
     await device.machine.upload()
     began = time.monotonic()
     await device.sync()

@@ -25,6 +25,8 @@ from scenarios.session import Session, ok
 __all__ = ["CrowdMachine", "NoKey", "Unreadable"]
 
 OLM = "m.olm.v1.curve25519-aes-sha2"
+RUN = "fr.vigie.run"
+"""Names the run in what is sent over Olm, beside what the Matrix specification asks for."""
 ONE_TIME_KEYS = 50
 ROTATION_MESSAGES, ROTATION_SECONDS = 100, 7 * 24 * 3600
 # As matrix-rust-sdk does: a room key goes to as many devices in one request.
@@ -71,6 +73,7 @@ class CrowdMachine:
         "_olm",
         "_outbound",
         "_reads",
+        "_run",
         "_session",
         "_trusted",
         "_uploaded",
@@ -90,11 +93,14 @@ class CrowdMachine:
         account: Account | None = None,
         reads: bool = True,
         keep: Callable[[Account], None] = lambda _account: None,
+        run: str = "",
     ) -> None:
         """Take the keys of the session's device, or make fresh ones.
 
-        `keep` is given the account before one-time keys of it are published, so that a killed run loses none.
+        `keep` is given the account before one-time keys of it are published, so that a killed run loses none. Olm sessions
+        live as long as the `run`: what comes late of another one is no way to write to anybody.
         """
+        self._run = run
         self._session, self._trusted, self._reads, self._keep = session, trusted, reads, keep
         self._uploaded = account is not None
         self._counted = ONE_TIME_KEYS if account else 0
@@ -291,7 +297,8 @@ class CrowdMachine:
             "session_id": session.session_id,
             "session_key": session.session_key.to_base64(),
         }
-        inner = {"type": "m.room_key", "content": key, "sender": self._session.user_id, "keys": {"ed25519": self.ed25519}}
+        keys = {"ed25519": self.ed25519}
+        inner = {"type": "m.room_key", "content": key, "sender": self._session.user_id, "keys": keys, RUN: self._run}
         messages: dict[str, dict[str, Any]] = {}
         for device in devices:
             told = {**inner, "recipient": device.user_id, "recipient_keys": {"ed25519": device.ed25519}}
@@ -333,7 +340,9 @@ class CrowdMachine:
                 if session.session_matches(first):
                     return session.decrypt(first.to_any())
             session, opened = self._account.create_inbound_session(DeviceKeys("", "", sender, "").identity, first)
-            self._olm.setdefault(sender, []).append(session)
+            # Servers that were asked for too much hand on what an earlier run sent: whoever made the other end is gone.
+            if from_json(opened).get(RUN, self._run) == self._run:
+                self._olm.setdefault(sender, []).append(session)
             return opened
         sealed = AnyOlmMessage.normal(_bytes(message["body"]))
         for session in reversed(known):

@@ -77,6 +77,7 @@ class Member:
                 account=account,
                 reads=reads,
                 keep=partial(self._store.keep_account, name),
+                run=self.around.run,
             )
             since = self._store.get("since", name) or ""
             device = CrowdDevice(self.around, self.plan.number * _DEVICES_EACH + number, session, machine, since=since)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -60,6 +61,8 @@ class Surroundings:
     on_member: Callable[[Room, Mapping[str, Any], str], None] = lambda _room, _event, _origin: None
     """Told what a sync says of a member: room, event, and the homeserver it was seen from."""
     said: dict[str, int] = field(default_factory=dict)
+    run: str = field(default_factory=lambda: secrets.token_hex(4))
+    """Another one each time that these people come: what is still under way of an earlier one is known by it."""
     _numbers: count[int] = field(default_factory=lambda: count(_FIRST_NEW))
 
     def enter(self, room: Room, user_id: str) -> None:

@@ -6,6 +6,8 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from vodozemac import Account
+
 from load.crypto import CrowdMachine
 from load.devicekeys import KnownKeys
 from load.driver import drive
@@ -60,9 +62,9 @@ class KeyServer:
         return 0.0
 
 
-def machine(server: KeyServer, user: str, device: str = "UN") -> CrowdMachine:
+def machine(server: KeyServer, user: str, device: str = "UN", *, account: Account | None = None, run: str = "") -> CrowdMachine:
     session = Session(server, "http://un", "un", f"@{user}:un", device, f"@{user}:un/{device}")
-    made = CrowdMachine(session, KnownKeys())
+    made = CrowdMachine(session, KnownKeys(), account=account, run=run)
     drive(made.upload())
     return made
 
@@ -104,6 +106,18 @@ def test_a_device_that_comes_while_its_owner_is_asked_for_gets_the_next_message(
     assert reads(server, bea, "bea", say(ada, "bea"))
     told = say(ada, "bea")
     assert reads(server, bea, "bea", told) and reads(server, second[0], "bea", told, "DEUX")
+
+
+def test_what_comes_late_of_an_earlier_run_is_no_way_to_write_to_anybody() -> None:
+    """A server that is behind hands Béa what Ada sent in the run before; Ada, who began anew, reads Béa all the same."""
+    server = KeyServer()
+    bea, before = machine(server, "bea", run="today"), machine(server, "ada", run="yesterday")
+    late = say(before, "bea")
+    ada = machine(server, "ada", account=before._account, run="today")
+    assert reads(server, bea, "bea", late), "it is of an earlier run, and true"
+    assert reads(server, ada, "ada", say(bea, "ada"))
+    # What comes of this run is: Ada's next message goes the way that Béa's came.
+    assert reads(server, bea, "bea", say(ada, "bea")) and ada.no_one_time_key == bea.no_one_time_key == 0
 
 
 def test_a_device_without_one_time_keys_is_reached_by_its_fallback_key() -> None:
