@@ -162,7 +162,7 @@ class Run:
             measures = performance.perform()
             series = sampler.series(performance.start)
         for name, why in sampler.problems().items():
-            say(f"no figures of {name}: {why}")
+            say(f"no figures of {name} in {why}")
         report = conclude(
             self.profile,
             measures,

@@ -17,6 +17,7 @@ import sys
 import threading
 import time
 import urllib.request
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -49,8 +50,9 @@ class Sampler:
         self._used: dict[str, tuple[float, float]] = {}
 
     def sample(self) -> tuple[float, dict[str, float]]:
-        """Give the moment and the figures by name."""
+        """Give the moment and the figures by name; `problems` says whose there were none of in this look, and why."""
         found: dict[str, float] = {}
+        self.problems.clear()
         for name, url in self.homeservers.items():
             found.update({f"synapse:{name}:{key}": value for key, value in self._of_homeserver(name, url).items()})
         for name, value in self._of_components().items():
@@ -129,11 +131,13 @@ class _Beside:
         return found
 
     def problems(self) -> dict[str, str]:
-        """Give what could not be looked at, by homeserver, and why."""
-        last: dict[str, str] = {}
+        """Give what could not be looked at, by homeserver: in how many of the looks, and why the last time."""
+        looks, missed, last = 0, Counter[str](), dict[str, str]()
         for entry in self._lines():
-            last = entry["problems"] or last
-        return last
+            looks += 1
+            missed.update(entry["problems"].keys())
+            last.update(entry["problems"])
+        return {name: f"{missed[name]} of {looks} looks, {why}" for name, why in last.items()}
 
     def wait(self) -> None:
         """Wait for the first look. Raises `StartError` when there is none in time, or the process ended before it."""

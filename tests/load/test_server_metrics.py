@@ -59,13 +59,14 @@ def described(metrics_url: str) -> Deployment:
 
 @pytest.fixture
 def synapse() -> Iterator[str]:
-    """Something that counts up, as a homeserver at work does."""
+    """Something that counts up, as a homeserver at work does; its third answer, alone, is a 500."""
     numbers = iter(range(0, 10_000, 10))
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            body = text(next(numbers), (1, 1, 1)).encode()
-            self.send_response(200)
+            number = next(numbers)
+            body = text(number, (1, 1, 1)).encode()
+            self.send_response(500 if number == 20 else 200)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
@@ -92,7 +93,9 @@ def test_figures_are_taken_beside_the_run_on_its_own_clock_and_end_with_it(synap
     points = sampling.series(start)["synapse:one:events-persisted-per-second"]
     assert all(0 < at < time.monotonic() - start for at, _ in points)
     assert all(value > 0 for _, value in points)
-    assert not sampling.problems()
+    # Synapse does that now and then: one look is missing, and told as one.
+    looks = len(sampling.path.read_text().splitlines())
+    assert sampling.problems() == {"one": f"1 of {looks} looks, HTTPError: HTTP Error 500: Internal Server Error"}
 
 
 def test_an_endpoint_that_does_not_answer_is_a_problem_that_is_told_and_no_figure() -> None:
