@@ -54,7 +54,8 @@ from load.plan import Plan
 from load.probes import ensure_known
 from load.profile import Profile
 from load.report import conclude, tell, tell_capacity
-from load.server_metrics import beside
+from load.rest import rest
+from load.server_metrics import Sampler, beside
 from load.staying import Visit
 from load.store import Store
 from load.worker import work
@@ -226,7 +227,13 @@ def _find_capacity(options: argparse.Namespace, run: Run) -> int:
     reports: dict[float, LoadReport] = {}
     search = Search(start=options.rate or peak_rate(run.profile), precision=options.precision)
 
+    storage = run.deployment.storage
+    sampler = Sampler(run.deployment, storage.processes if storage else None)
+
     def attempt(rate: float) -> Trial:
+        rest(lambda: sampler.sample()[1], run.stop.wait, say)
+        if run.stop.is_set():
+            raise _Interrupted
         changed = dataclasses.replace(run, profile=run.profile.with_changes(rate=rate))
         report, _performance = changed.perform(options, out)
         if run.stop.is_set():
