@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -26,6 +27,8 @@ __all__ = ["Clearing", "Step"]
 Step = Callable[[], Coroutine[Any, Any, None]]
 # Seconds for which, and every how many, an administrator's request is made again that the server broke down over.
 _AGAIN, _PAUSE = 30.0, 1.0
+# Seconds for which a room is looked for that somebody asked for and never heard of.
+_UNDER_WAY = 5.0
 _INVITATIONS = json.dumps(
     {"presence": {"types": []}, "account_data": {"types": []}, "room": {"timeline": {"limit": 1}, "state": {"types": []}}}
 )
@@ -192,16 +195,26 @@ class Clearing:
         account = self.made.things().accounts.get(user_id)
         session = await (self._keeper(user_id) if account is None else self._session(account))
         if session is not None:
-            answer = await session.get("/joined_rooms")
-            if answer.status != 200:
-                raise _Stays(f"{answer}")
-            for room_id in answer.json().get("joined_rooms", ()):
-                created = _said(await session.get(path("rooms", room_id, "state", "m.room.create")))
-                if created.status == 200 and created.json().get("vigie") == self.made.tag:
-                    self.made.note("room", room_id=room_id, server=server, user_id=user_id)
+            # Whoever was cut off while asking may have a server that is still at it.
+            with suppress(NotInTime):
+                probe = partial(self._unheard_of, session, server)
+                await until(self.transport, probe, deadline=_UNDER_WAY, missing="a room", pause=_PAUSE / 4)
         elif account is None and user_id in self.people:
             raise _Stays("its maker's login is refused")
         self.made.note("gone", opening=key)
+
+    async def _unheard_of(self, maker: Session, server: str) -> bool | None:
+        """Note somebody's rooms that bear the tag and are not noted yet; tells of any, None where there is none."""
+        answer = await maker.get("/joined_rooms")
+        if answer.status != 200:
+            raise _Stays(f"{answer}")
+        found = None
+        for room_id in set(answer.json().get("joined_rooms", ())) - set(self.made.things().rooms):
+            created = _said(await maker.get(path("rooms", room_id, "state", "m.room.create")))
+            if created.status == 200 and created.json().get("vigie") == self.made.tag:
+                self.made.note("room", room_id=room_id, server=server, user_id=maker.user_id)
+                found = True
+        return found
 
     # Rooms
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -198,3 +199,44 @@ async def test_account_whose_deactivation_is_unknown_stays(
         assert len(clearing.stays) == len(made.things().accounts) == stays, clearing.stays
         here = await alice.session.get("/account/whoami")
         assert here.status == (200 if stays else 401), f"{here}"
+
+
+class StillAtIt(BreaksDown):
+    """The way to a homeserver that is still making a room when it is first asked where somebody is."""
+
+    def __init__(self, transport: AsyncTransport, making: Callable[[], Awaitable[str]]) -> None:
+        super().__init__(transport, 0)
+        self.making, self.room_id = making, ""
+
+    async def send(self, request: Request) -> Response:
+        answer = await self.transport.send(request)
+        if request.url.endswith("/joined_rooms") and not self.room_id:
+            self.room_id = await self.making()
+        return answer
+
+
+async def test_room_that_was_still_being_made_when_its_maker_was_cut_off_is_found(
+    people: People, transport: AsyncTransport, deployment: Deployment, tmp_path: Path
+) -> None:
+    """Alice asked for two rooms and heard of one; the other comes into being after the sweep began."""
+    alice = await people.person("alice")
+    made = Made(tmp_path / "tags.jsonl")
+    made.begin(deployment)
+
+    async def making() -> str:
+        body = {"preset": "private_chat", "creation_content": {"vigie": made.tag}}
+        return str(ok(await alice.session.post("/createRoom", body))["room_id"])
+
+    first, server = await making(), people.homeserver.server_name
+    made.note("room", room_id=first, server=server, user_id=alice.user_id)
+    made.note("opening", opening="1", server=server, user_id=alice.user_id)
+    keeper = {alice.user_id: Account(server, alice.user_id, password=PASSWORD, token=alice.session.access_token or "")}
+    way = StillAtIt(transport, making)
+    clearing = Clearing(deployment, made, way, keeper)
+    for stage in clearing.stages():
+        for step in stage:
+            await step()
+    assert way.room_id and clearing.stays == [] and not made.things()
+    for room_id in (first, way.room_id):
+        gone = await alice.session.get(path("rooms", room_id, "state", "m.room.create"))
+        assert gone.status == 403, f"the room is still there: {gone}"

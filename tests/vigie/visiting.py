@@ -35,6 +35,13 @@ class Active:
     accounts: frozenset[str]
     rooms: dict[str, int]
 
+    def beside(self, before: Active) -> str:
+        """Tell what came and went since: a room's name has who is in it behind it."""
+        people = {f"account {each}" for each in self.accounts}, {f"account {each}" for each in before.accounts}
+        rooms = tuple({f"room {name} ({members})" for name, members in each.rooms.items()} for each in (self, before))
+        came, went = people[0] - people[1] | rooms[0] - rooms[1], people[1] - people[0] | rooms[1] - rooms[0]
+        return "; ".join([*(f"came: {each}" for each in sorted(came)), *(f"went: {each}" for each in sorted(went))])
+
     @property
     def inhabited(self) -> dict[str, int]:
         return {room: members for room, members in self.rooms.items() if members}
