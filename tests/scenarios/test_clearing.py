@@ -39,6 +39,13 @@ class BreaksDown:
         return self.clock
 
 
+async def _cleared(clearing: Clearing) -> None:
+    """Do what a sweep does."""
+    for stage in clearing.stages():
+        for step in stage:
+            await step()
+
+
 @pytest.mark.parametrize(("times", "goes"), [(3, True), (10_000, False)])
 async def test_room_is_removed_by_a_server_that_breaks_down_a_few_times(
     people: People, transport: AsyncTransport, deployment: Deployment, tmp_path: Path, times: int, goes: bool
@@ -51,9 +58,7 @@ async def test_room_is_removed_by_a_server_that_breaks_down_a_few_times(
     made.note("room", room_id=room_id, server=people.homeserver.server_name, user_id=alice.user_id)
     breaks_down = BreaksDown(transport, times)
     clearing = Clearing(deployment, made, breaks_down)
-    for stage in clearing.stages():
-        for step in stage:
-            await step()
+    await _cleared(clearing)
     there = await alice.session.get(path("rooms", room_id, "state", "m.room.create"))
     if goes:
         assert clearing.stays == [] and not made.things()
@@ -130,9 +135,7 @@ async def test_what_a_server_broke_down_over_is_not_gone(
     breaks_down = BreaksDownAt(transport, method, where)
     for way in (breaks_down, transport):
         clearing = Clearing(visited, made, way, keeper)
-        for stage in clearing.stages():
-            for step in stage:
-                await step()
+        await _cleared(clearing)
         if way is breaks_down:
             assert breaks_down.broken, "it was never asked about"
             (why,) = clearing.stays
@@ -166,9 +169,7 @@ async def test_what_a_server_broke_down_over_is_taken_by_its_administrator(
         made.note("room", room_id=room_id, server=server, user_id=alice.user_id)
     breaks_down = BreaksDownAt(transport, method, where)
     clearing = Clearing(deployment, made, breaks_down, keeper if what == "room" else {})
-    for stage in clearing.stages():
-        for step in stage:
-            await step()
+    await _cleared(clearing)
     assert breaks_down.broken, "it was never asked about"
     assert clearing.stays == [] and not made.things()
     assert (await session.get(path("rooms", room_id, "state", "m.room.create"))).status == (401 if what == "account" else 403)
@@ -193,9 +194,7 @@ async def test_account_whose_deactivation_is_unknown_stays(
     made.note("account", key=alice.user_id, user_id=alice.user_id, server=people.homeserver.server_name, sure=True)
     for way, stays in ((Unknown(transport, 0), 1), (transport, 0)):
         clearing = Clearing(deployment, made, way)
-        for stage in clearing.stages():
-            for step in stage:
-                await step()
+        await _cleared(clearing)
         assert len(clearing.stays) == len(made.things().accounts) == stays, clearing.stays
         here = await alice.session.get("/account/whoami")
         assert here.status == (200 if stays else 401), f"{here}"
@@ -233,9 +232,7 @@ async def test_room_that_was_still_being_made_when_its_maker_was_cut_off_is_foun
     keeper = {alice.user_id: Account(server, alice.user_id, password=PASSWORD, token=alice.session.access_token or "")}
     way = StillAtIt(transport, making)
     clearing = Clearing(deployment, made, way, keeper)
-    for stage in clearing.stages():
-        for step in stage:
-            await step()
+    await _cleared(clearing)
     assert way.room_id and clearing.stays == [] and not made.things()
     for room_id in (first, way.room_id):
         gone = await alice.session.get(path("rooms", room_id, "state", "m.room.create"))
