@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import unquote
 
+from pydantic import JsonValue
+
 from fixtures.deployment import Deployment
 from reports.evidence import Evidence, Exchange, Log, MailSeen, body
 from reports.evidence import Person as PersonSeen
@@ -49,7 +51,9 @@ class Recorder:
 
     def exchange(self, request: Request, response: Response | None, error: str, began: float, seconds: float) -> None:
         """Take down an exchange; an observer of the transport."""
-        self._learn(request, response)
+        bodies = [request.body, response.body if response else None]
+        told = [body(each) for each in bodies]
+        self._learn(request, list(zip(bodies, told, strict=True)))
         # Waiting for mails is not part of the story until one comes.
         if request.who == "mailbox":
             return
@@ -63,20 +67,21 @@ class Recorder:
                 error=error,
                 ms=round(seconds * 1000, 1),
                 request_headers=dict(request.headers),
-                request_body=body(request.body),
+                request_body=told[0],
                 response_headers=dict(response.headers) if response else {},
-                response_body=body(response.body if response else None),
+                response_body=told[1],
             )
         )
 
-    def _learn(self, request: Request, response: Response | None) -> None:
+    def _learn(self, request: Request, content: list[tuple[bytes | None, JsonValue]]) -> None:
+        """Learn what is secret: the token, and what the bodies name; each body comes raw and as it is told."""
         authorization = request.headers.get("Authorization", "")
         if authorization.startswith("Bearer "):
             self.redactor.learn(authorization.removeprefix("Bearer "))
-        for content in (request.body, response.body if response else None):
-            if content and content[:1] == b"{" and len(content) < 100_000:
+        for raw, told in content:
+            if raw and raw[:1] == b"{" and len(raw) < 100_000:
                 try:
-                    self.redactor.learn_from(json.loads(content))
+                    self.redactor.learn_from(told if isinstance(told, dict) else json.loads(raw))
                 except ValueError:
                     continue
 

@@ -15,9 +15,19 @@ from reports.load import Capacity, LoadReport
 from reports.load_page import figure
 from reports.verdict import Outcome
 
-__all__ = ["Search", "Trial", "answer", "find"]
+__all__ = ["Search", "Trial", "answer", "find", "long_enough"]
+
+_ARRIVALS, _LONGEST = 200, 300.0
 
 Told = Literal["held", "gave way", "grey", "open"]
+
+
+def long_enough(rate: float, measured: float) -> float:
+    """Give for how many seconds a rate is to be held so that percentiles tell something of it, a profile's `measured` at least.
+
+    Of fifty arrivals the slowest is the 99th percentile, and every search finds another limit. Five minutes at most.
+    """
+    return max(measured, min(_ARRIVALS / rate, _LONGEST))
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,7 @@ from fixtures.errors import DeploymentError, FixtureError
 from fixtures.preflight import ensure_answers
 from load import aftermath
 from load.arrivals import peak_rate
-from load.capacity import Search, Trial, answer, find
+from load.capacity import Search, Trial, answer, find, long_enough
 from load.making import ensure
 from load.master import Conductor, ensure_shareable
 from load.options import parser, told_options
@@ -230,18 +230,18 @@ def _find_capacity(options: argparse.Namespace, run: Run) -> int:
     storage = run.deployment.storage
     sampler = Sampler(run.deployment, storage.processes if storage else None)
 
-    def hold(rate: float) -> LoadReport:
+    def hold(rate: float, seconds: float) -> LoadReport:
         rest(lambda: sampler.sample()[1], run.stop.wait, say)
         if run.stop.is_set():
             raise _Interrupted
-        changed = dataclasses.replace(run, profile=run.profile.with_changes(rate=rate))
+        changed = dataclasses.replace(run, profile=run.profile.with_changes(rate=rate, measured=seconds))
         report, _performance = changed.perform(options, out)
         if run.stop.is_set():
             raise _Interrupted
         return report
 
     def attempt(rate: float) -> Trial:
-        reports[rate] = hold(rate)
+        reports[rate] = hold(rate, options.measured or long_enough(rate, run.profile.windows.measured))
         return Trial.of(rate, reports[rate])
 
     def progress(trial: Trial) -> None:
@@ -252,7 +252,7 @@ def _find_capacity(options: argparse.Namespace, run: Run) -> int:
     try:
         # Who writes to somebody for the first time since these servers started has keys fetched and caches filled for it.
         say(f"once at {search.start:.4g} a second that nobody judges: what is done for the first time takes longer")
-        hold(search.start)
+        hold(search.start, run.profile.windows.measured)
         found = find(attempt, search, progress)
     except _Interrupted:
         if not reports:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, JsonValue
+from pydantic_core import to_json
 
 from reports.files import write_atomically
 from reports.model import Document, Text, dumped, parsed, read_document, well_formed
@@ -36,6 +37,8 @@ LONGEST_BODY = 16 * 1024
 """A body is told up to this many bytes."""
 
 _TEXTUAL_CONTROLS = frozenset("\t\n\r\f")
+# A lone surrogate hidden in an escape, and a number that becomes infinite, can be read and not be written.
+_ODD = re.compile(r"\\u[dD]|[0-9.][eE]\+?[0-9]{3}|[0-9]{200}")
 
 
 class Person(Document):
@@ -139,10 +142,17 @@ def body(raw: bytes | str | None) -> JsonValue:
             content: JsonValue = parsed(text)
         except ValueError:
             return text
-        # A lone surrogate hidden in an escape cannot be written again: such a body is told as it came.
-        written = json.dumps(content, ensure_ascii=False)
-        return content if written == well_formed(written) else text
+        return content if not _ODD.search(text) or _can_be_written(content) else text
     return text
+
+
+def _can_be_written(content: JsonValue) -> bool:
+    """Tell whether JSON that was read can be written again; where not, a body is told as it came."""
+    try:
+        written = json.dumps(content, ensure_ascii=False, allow_nan=False)
+    except ValueError:
+        return False
+    return bool(written == well_formed(written))
 
 
 def _told_by_hash(raw: bytes) -> str:
@@ -150,8 +160,7 @@ def _told_by_hash(raw: bytes) -> str:
 
 
 def _shortened(content: JsonValue) -> JsonValue:
-    text = content if isinstance(content, str) else json.dumps(content, ensure_ascii=False, indent=1)
-    raw = text.encode()
+    raw = content.encode() if isinstance(content, str) else to_json(content, indent=1)
     if len(raw) <= LONGEST_BODY:
         return content
     return f"{raw[:LONGEST_BODY].decode('utf-8', 'ignore')}\n<cut: {LONGEST_BODY} of {len(raw)} bytes are shown>"

@@ -118,6 +118,7 @@ class Literals:
 
     def __init__(self) -> None:
         """Know none yet."""
+        self._learnt: set[tuple[str | bytes, str]] = set()
         self._kinds: dict[str, str] = {}
         self._patterns: list[str] = []
         self._search: AhoCorasick | None = None
@@ -125,8 +126,10 @@ class Literals:
     def learn(self, secret: str | bytes, kind: str) -> None:
         """Look for this value from now on; what is too short, or part of a placeholder, is not looked for."""
         mark = placeholder(kind)
-        if len(secret) < SHORTEST:
+        # A token comes with every request of its owner.
+        if len(secret) < SHORTEST or (secret, kind) in self._learnt:
             return
+        self._learnt.add((secret, kind))
         for form in forms(secret):
             if "<redacted:" in form or any(form in placeholder(each) for each in KINDS):
                 continue

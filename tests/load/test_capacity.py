@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from load.capacity import Search, Trial, find
+from load.capacity import Search, Trial, find, long_enough
 from tests.load.simulated import TEXT, Server, play, profile, report
 
 
@@ -169,3 +169,10 @@ def test_runs_of_the_crowd_s_own_measures_find_what_one_lane_can_serve() -> None
     assert 40 < found.low < 52
     assert 45 < found.high < 65
     assert found.gave_way[0].startswith(("acknowledged-p99", "decrypted-p99", "achieved"))
+
+
+def test_a_rate_is_held_until_there_are_two_hundred_arrivals() -> None:
+    """A low one longer than the profile says, a high one as long as that, and none for more than five minutes."""
+    assert [long_enough(rate, measured=30) for rate in (2, 4, 50)] == [100, 50, 30]
+    assert long_enough(0.1, measured=30) == 300
+    assert long_enough(0.1, measured=600) == 600

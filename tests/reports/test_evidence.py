@@ -54,6 +54,8 @@ def test_a_long_body_is_cut_after_its_secrets_are_gone(tmp_path: Path) -> None:
         (None, None),
         (b'{"a": [1, null]}', {"a": [1, None]}),
         (b'{"a": NaN}', '{"a": NaN}'),
+        (b'{"a": -1.5E+999}', '{"a": -1.5E+999}'),
+        (b'{"a": "\\ud83d\\ude00", "b": 1e300}', {"a": "\U0001f600", "b": 1e300}),
         (b"[" * 9_000, "[" * 9_000),
         ("accentué".encode(), "accentué"),
         (b"\x89PNG\xff", "<5 bytes, sha256 5b13a3f82f1d2d39fd0c5e45fbc72bd5e0aa7aa0e8ab2e4d2e6b1b5f4d0a1c00>"),
@@ -68,8 +70,9 @@ def test_bodies(raw: bytes | None, told: object) -> None:
         assert found == told
 
 
-def test_a_lone_surrogate_in_json_is_borne(tmp_path: Path) -> None:
-    path = tmp_path / evidence.write(tmp_path, of(b'{"a": "\\ud800"}'), Redactor())
+@pytest.mark.parametrize("odd", [b'{"a": "\\ud800"}', b'{"a": 1e999}', b'{"a": [1e308, 9e999]}'])
+def test_json_that_cannot_be_written_again_is_borne(tmp_path: Path, odd: bytes) -> None:
+    path = tmp_path / evidence.write(tmp_path, of(odd), Redactor())
     assert evidence.read(path).exchanges[0].response_body is not None
 
 
