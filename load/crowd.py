@@ -230,8 +230,12 @@ class Crowd:
         """Take it that somebody is leaving a room; who still hears of their joining it hears nothing new."""
         room.told[member.user_id] = room.told.get(member.user_id, 0) + 1
         self.around.go(room, member.user_id)
+        room.joining.pop(member.user_id, None)
         for device in self._devices(member):
             self.measures.delivery.leave(room.room_id, device.number)
+        # Where somebody's joining waited for this one's homeserver to see it, nobody there tells of it any more.
+        for user_id in list(room.joining):
+            self._enter_if_seen(room, user_id)
 
     def arrived(self, member: Member, device: AnyDevice) -> None:
         """Take a device that somebody just logged in on: from now on it is to see what its person sees."""
@@ -262,13 +266,18 @@ class Crowd:
         elif user_id not in room.members:
             seen = room.joining.setdefault(user_id, set())
             seen.add(origin)
-            servers = {each.split(":", 1)[1] for each in (*room.members, user_id)}
-            if servers <= seen:
-                del room.joining[user_id]
-                self.around.enter(room, user_id)
-                now = time.monotonic()
-                for device in self._devices(member):
-                    self.measures.delivery.join(room.room_id, device.number, device.session.server_name, now)
+            self._enter_if_seen(room, user_id)
+
+    def _enter_if_seen(self, room: Room, user_id: str) -> None:
+        """Take somebody who joins into a room if every homeserver in it knows."""
+        servers = {each.split(":", 1)[1] for each in (*room.members, user_id)}
+        if not servers <= room.joining[user_id]:
+            return
+        del room.joining[user_id]
+        self.around.enter(room, user_id)
+        now = time.monotonic()
+        for device in self._devices(self._by_user[user_id]):
+            self.measures.delivery.join(room.room_id, device.number, device.session.server_name, now)
 
     def _is_past(self, event: Mapping[str, Any]) -> bool:
         """Tell whether something happened before second 0: a first look into a room tells how its people came and went."""
