@@ -14,7 +14,7 @@ from load.measures import Measures
 from load.plan import PersonPlan, Plan, RoomPlan
 from load.profile import Profile
 from load.store import Store
-from load.surroundings import Surroundings
+from load.surroundings import Room, Surroundings
 from load.transport import trusting
 
 
@@ -40,24 +40,27 @@ def _joins(user_id: str, at: int) -> dict[str, Any]:
     return {"state_key": user_id, "content": {"membership": "join"}, "origin_server_ts": at, "unsigned": {"age": 0}}
 
 
-def test_who_comes_back_is_there_when_every_homeserver_knows(tmp_path: Path) -> None:
-    """Claire leaves and comes back: her own homeserver knows first, then Bruno's."""
-    crowd = _crowd(tmp_path, "one", "two", "one")
-    _anne, bruno, claire = crowd.members
-    forum = crowd.around.rooms["!forum:one.test"]
+def _claire_comes_back(crowd: Crowd) -> tuple[Room, set[str]]:
+    """Claire leaves and joins again, and her own homeserver knows; gives the room, and who was there before."""
+    forum, claire = crowd.around.rooms["!forum:one.test"], crowd.members[2]
+    there = set(forum.members)
     crowd.left(forum, claire)
     crowd.around.on_member(forum, _joins(claire.user_id, 10), "one.test")
-    assert claire.user_id not in forum.members
-    crowd.around.on_member(forum, _joins(claire.user_id, 10), "two.test")
-    assert {bruno.user_id, claire.user_id} <= forum.members
+    assert forum.members == there - {claire.user_id}
+    return forum, there
+
+
+def test_who_comes_back_is_there_when_every_homeserver_knows(tmp_path: Path) -> None:
+    """Then Bruno's homeserver tells of her, too."""
+    crowd = _crowd(tmp_path, "one", "two", "one")
+    forum, there = _claire_comes_back(crowd)
+    crowd.around.on_member(forum, _joins(crowd.members[2].user_id, 10), "two.test")
+    assert forum.members == there
 
 
 def test_nobody_waits_for_the_homeserver_of_who_left_meanwhile(tmp_path: Path) -> None:
-    """Bruno, the only one of his homeserver there, leaves before it told him of Claire: it will not tell any more."""
+    """Bruno, the only one of his homeserver there, leaves before it told of her: it will not tell any more."""
     crowd = _crowd(tmp_path, "one", "two", "one")
-    anne, bruno, claire = crowd.members
-    forum = crowd.around.rooms["!forum:one.test"]
-    crowd.left(forum, claire)
-    crowd.around.on_member(forum, _joins(claire.user_id, 10), "one.test")
-    crowd.left(forum, bruno)
-    assert forum.members == {anne.user_id, claire.user_id} and not forum.joining
+    forum, there = _claire_comes_back(crowd)
+    crowd.left(forum, crowd.members[1])
+    assert forum.members == there - {crowd.members[1].user_id} and not forum.joining
