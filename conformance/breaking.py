@@ -100,6 +100,12 @@ class Fragile:
         finally:
             await asyncio.to_thread(self.powers.make_writable)
 
+    async def settled(self) -> None:
+        """Wait until every homeserver asks its database without trouble, where that was killed; raises `RuntimeError`."""
+        if DATABASE in self.killed:
+            await _settle(self.cast.deployment)
+        self.killed.clear()
+
     async def is_durable(self) -> bool:
         """Tell whether the database waits for the disk before it acknowledges."""
         return await asyncio.to_thread(self.powers.is_durable)
@@ -155,7 +161,7 @@ async def _settle(deployment: Deployment) -> None:
     """Wait until every homeserver asks its database without trouble.
 
     After the database went away, Synapse notices of each connection in its pool only when it uses it, and answers that
-    request with 500: those are of the check before, and this one is about something else.
+    request with 500: those are of the outage, and what is asked next is about something else.
     """
     transport = AsyncTransport(deployment.ca)
     until = transport.now() + _SETTLES_WITHIN

@@ -35,6 +35,8 @@ async def _under_load(fragile: Fragile, *services: str) -> tuple[list[Speaker], 
         await fragile.kill(*services)
         assert underway.unsent, "everything was sent before anything was killed"
         await fragile.start(*services)
+    # Who speaks tries again; who reads afterwards does so once, and would be told 500 of a connection that the outage broke.
+    await fragile.settled()
     return speaking, offline
 
 
