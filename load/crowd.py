@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import product
 from random import Random
 from typing import Any
 
 import gevent
+from gevent.pool import Pool
 
 from fixtures.population import Population as Names
 from load.acts import ACTS, Impossible, Occasion
@@ -32,6 +34,8 @@ from scenarios.wire import NotInTime, UnexpectedAnswer, WireError
 __all__ = ["Crowd", "canaries_of"]
 
 _NOISE = 20_000_000
+_PREPARING = 8
+"""How many people at a time give the keys of their rooms."""
 
 
 class Crowd:
@@ -70,6 +74,9 @@ class Crowd:
         self._busy: set[gevent.Greenlet] = set()
         self.came_so_far = 0
         self.failed_to_come: list[str] = []
+        self._unprepared: list[Member] = []
+        self._preparing: Pool | None = None
+        self._began = 0.0
         self.noise = b""
         around.on_member = self._on_member
         self._enter_rooms()
@@ -111,12 +118,51 @@ class Crowd:
                 self.around.notice("canaries whose device a homeserver did not know before second 0")
 
     def came(self, member: Member) -> None:
-        """Take it that somebody is there, and idle."""
+        """Take it that somebody is there; where keys are to be given before second 0, they first do that."""
+        if self.around.profile.population.keys_given:
+            self._unprepared.append(member)
+            self._prepare_once_all_are_here()
+        else:
+            self._ready(member)
+
+    def stayed_away(self, why: str) -> None:
+        """Take it that somebody could not come."""
+        self.failed_to_come.append(why)
+        self._prepare_once_all_are_here()
+
+    def _ready(self, member: Member) -> None:
         self.came_so_far += 1
         self._idle[member.plan.guest].append(member)
 
+    @property
+    def preparing(self) -> bool:
+        """Tell whether everybody is here by now, and gives the keys of their rooms."""
+        return self._preparing is not None
+
+    def _prepare_once_all_are_here(self) -> None:
+        # Whose device comes later would be left out.
+        if self._unprepared and len(self._unprepared) + len(self.failed_to_come) == len(self.members):
+            self.around.listening = True
+            self._preparing = Pool(_PREPARING)
+            self._preparing.map_async(self._prepare, self._unprepared)
+
+    def _prepare(self, member: Member) -> None:
+        try:
+            for device, room_id in product(list(member.devices), list(member.rooms())):
+                try:
+                    drive(device.prepare(room_id))
+                except (WireError, UnexpectedAnswer, NotInTime) as error:
+                    self.around.notice(f"room keys that could not be given before second 0: {_short(error)}")
+        finally:
+            self._ready(member)
+
     def begin(self, start: float) -> Measures:
-        """Open the books: from second 0, at `start`, everything counts. Rooms expect the devices that are there."""
+        """Open the books: from second 0, at `start`, everything counts. Rooms expect the devices that are there.
+
+        Another time, with the same people, it opens new ones: what comes late of before is nobody's any more.
+        """
+        self._began = self._began or start
+        self.around.listening = True
         measures = Measures(self.around.profile.windows, start, str(self.shard))
         if "file" in self.around.profile.mix:
             self.noise = os.urandom(min(_NOISE, int(self.around.profile.files.most)))
@@ -124,7 +170,7 @@ class Crowd:
             devices = {
                 device.number: device.session.server_name
                 for user_id in sorted(room.members)
-                for device in self._by_user[user_id].devices
+                for device in self._devices(self._by_user[user_id])
             }
             measures.delivery.room(room.room_id, room.kind, devices, size=len(room.members))
         measures.delivery.canaries.update(device.number for each in self.members if each.canary for device in each.devices)
@@ -189,6 +235,8 @@ class Crowd:
     def abandon(self) -> None:
         """Break off what is still under way."""
         gevent.killall(list(self._busy), timeout=5)
+        if self._preparing is not None:
+            self._preparing.kill(timeout=5)
 
     def probe_context(self) -> ProbeContext | None:
         """Give who probes rules: an agent in a private room, one who is not in it, and a guest; None without any."""
@@ -282,7 +330,7 @@ class Crowd:
     def _is_past(self, event: Mapping[str, Any]) -> bool:
         """Tell whether something happened before second 0: a first look into a room tells how its people came and went."""
         age: float = event.get("unsigned", {}).get("age", 0) / 1000
-        return time.monotonic() - age < self.measures.tally.start
+        return time.monotonic() - age < self._began
 
 
 def canaries_of(plan: Plan, profile: Profile) -> set[int]:

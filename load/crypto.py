@@ -232,6 +232,12 @@ class CrowdMachine:
 
     # Sending.
 
+    async def prepare(self, room_id: str, version: int, audience: Callable[[], Iterable[str]]) -> None:
+        """Give a room's key to every device of the audience, so that what is written there next waits for nothing."""
+        outbound = self._outbound.get(room_id)
+        if outbound is None or outbound.version != version:
+            await self._share(room_id, version, sorted(set(audience())), outbound)
+
     async def encrypt(
         self, room_id: str, version: int, audience: Callable[[], Iterable[str]], kind: str, content: Mapping[str, Any]
     ) -> bytes:
@@ -284,7 +290,7 @@ class CrowdMachine:
         reachable = [device for device in devices if device.curve25519 in self._olm]
         for start in range(0, len(reachable), _AT_ONCE):
             some = reachable[start : start + _AT_ONCE]
-            where = f"/sendToDevice/m.room.encrypted/{secrets.token_hex(8)}"
+            where = f"/sendToDevice/m.room.encrypted/vigie-{secrets.token_hex(8)}"
             ok(await self._session.send("PUT", where, self._wrapped(room_id, outbound, some)))
             outbound.shared.update(some)
         return complete

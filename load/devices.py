@@ -77,13 +77,24 @@ class CrowdDevice:
         """Send an event, encrypted where the room is, and give its id."""
         room = self._around.rooms[room_id]
         if room_id not in self._entered:
-            # As clients do that load members lazily: once, before anything is written there.
-            self._entered.add(room_id)
-            await members(self.session, room_id)
+            await self._enter(room_id)
         if not room.encrypted:
             return await put_event(self.session, room_id, kind, content, transaction())
         body = await self.machine.encrypt(room_id, room.version, lambda: room.members, kind, content)
         return await put_event(self.session, room_id, "m.room.encrypted", body, transaction())
+
+    async def prepare(self, room_id: str) -> None:
+        """Do what is due before the first message in a room: load its members, and give them its key."""
+        room = self._around.rooms[room_id]
+        if room_id not in self._entered:
+            await self._enter(room_id)
+        if room.encrypted:
+            await self.machine.prepare(room_id, room.version, lambda: room.members)
+
+    async def _enter(self, room_id: str) -> None:
+        # As clients do that load members lazily: once, before anything is written there.
+        self._entered.add(room_id)
+        await members(self.session, room_id)
 
     # Receiving.
 
@@ -106,9 +117,9 @@ class CrowdDevice:
     async def _take(self, answer: Mapping[str, Any], at: float) -> None:
         before, self._since = self._since, answer["next_batch"]
         to_device = answer.get("to_device")
-        # Before second 0 nobody writes: what comes then is of an earlier run, whose Olm sessions ended with its process. One
-        # made of it would be used to write to that device, which could open nothing.
-        if to_device and self._around.measures is not None:
+        # Before anybody writes what comes is of an earlier run, whose Olm sessions ended with its process. One made of it would
+        # be used to write to that device, which could open nothing.
+        if to_device and self._around.listening:
             for session_id in self.machine.receive(to_device["events"]):
                 self._retry(session_id)
         lists = answer.get("device_lists")

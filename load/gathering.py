@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fixtures.errors import FixtureError
+from load.plan import Plan
+from load.profile import Profile
 
 __all__ = ["SPAWN_RATE", "ensure_enough", "time_to_come"]
 
@@ -13,9 +15,10 @@ SPAWN_RATE = 50
 _MOST_ABSENT = 0.02
 
 
-def time_to_come(people: int) -> float:
-    """Give how many seconds so many people have to come."""
-    return 60 + people / 5
+def time_to_come(plan: Plan, profile: Profile) -> float:
+    """Give how many seconds the people of a plan have to come, and to give the keys of their rooms where they are to."""
+    keys = sum(len(each.members) for each in plan.rooms) if profile.population.keys_given else 0
+    return 60 + len(plan.people) / 5 + keys
 
 
 def ensure_enough(people: int, failed: Sequence[str]) -> None:

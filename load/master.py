@@ -125,7 +125,7 @@ class Conductor:
         places = roster.places.values()
         self._until(
             lambda: all(place.stands for place in places),
-            time_to_come(len(self.plan.people)),
+            time_to_come(self.plan, self.profile),
             lambda: f"{sum(place.stands for place in places)} of {workers} workers have their share",
         )
 
@@ -139,7 +139,7 @@ class Conductor:
 
         self._until(
             lambda: sum(place.came for place in places) + len(failed()) >= wanted,
-            time_to_come(wanted),
+            time_to_come(self.plan, self.profile),
             lambda: f"{sum(place.came for place in places)} of {wanted} people are there",
         )
         ensure_enough(wanted, failed())

@@ -64,14 +64,22 @@ class Performance:
 
     def perform(self) -> Measures:
         """Do it all; gives the books, closed. Raises `FixtureError` when the people cannot come."""
+        with self.gathered() as around:
+            return self.measured(around)
+
+    @contextmanager
+    def gathered(self) -> Iterator[Surroundings]:
+        """Have the people be there for the length of a block. Raises `FixtureError` when they cannot come."""
         environment = Environment(user_classes=[Agent])
         around = self.stand(environment)
         runner = environment.create_local_runner()
         web = environment.create_web_ui("127.0.0.1", self.web_port) if self.web_port else None
         try:
             self.gather(runner)
-            return self.measured(around)
+            yield around
         finally:
+            if self.crowd is not None:
+                self.crowd.abandon()
             runner.quit()
             if web is not None:
                 web.stop()  # type: ignore[no-untyped-call]
@@ -89,6 +97,13 @@ class Performance:
         self.around, self.environment = around, environment
         environment.crowd = self.crowd
         return around
+
+    def again(self, profile: Profile) -> Measures:
+        """Hand out another schedule to the people who are there; gives its books, closed."""
+        around = self.around
+        assert around is not None
+        self.profile = around.profile = profile
+        return self.measured(around)
 
     def noticed(self) -> dict[str, int]:
         """Give what was noticed and is no figure, with how often."""
@@ -116,18 +131,18 @@ class Performance:
         wanted = len(crowd.members)
         runner.start(wanted, spawn_rate=SPAWN_RATE)
         began = told = time.monotonic()
-        deadline = began + time_to_come(wanted)
+        deadline = began + time_to_come(self.plan, self.profile)
         while crowd.came_so_far + len(crowd.failed_to_come) < wanted:
             if self.stop.wait(0.1):
                 raise FixtureError("interrupted while people were coming; nothing was measured")
             now = time.monotonic()
             if now > deadline:
-                raise FixtureError(f"only {crowd.came_so_far} of {wanted} people had come after {now - began:.0f} s")
+                raise FixtureError(f"only {crowd.came_so_far} of {wanted} people {_far(crowd)} after {now - began:.0f} s")
             if now - told > _TOLD_EVERY:
                 told = now
-                self.tell(f"{crowd.came_so_far} of {wanted} people are there")
+                self.tell(f"{crowd.came_so_far} of {wanted} people {_far(crowd)}")
         ensure_enough(wanted, crowd.failed_to_come)
-        self.tell(f"{crowd.came_so_far} people are there after {time.monotonic() - began:.1f} s")
+        self.tell(f"{crowd.came_so_far} people {_far(crowd)} after {time.monotonic() - began:.1f} s")
 
     def measured(self, around: Surroundings, start: float | None = None) -> Measures:
         """Hand out the schedule from second 0 to the end, wait for what is under way, and close the books.
@@ -215,6 +230,10 @@ class Performance:
                 self.tell(
                     f"{at:5.0f} s of {windows.total:.0f}  {name}: {crowd.busy()} at something, {waiting} deliveries to come"
                 )
+
+
+def _far(crowd: Crowd) -> str:
+    return "have given the keys of their rooms" if crowd.preparing else "are there"
 
 
 def _watch_lag(measures: Measures) -> None:

@@ -48,7 +48,8 @@ class Population(_Part):
     """Who there is: agents and guests, their devices and their rooms.
 
     `canaries` are devices with a full client's machine, checked in everything; of the others the share `decrypting` decrypts
-    what it sees. `contacts` is how many people somebody talks to.
+    what it sees. `contacts` is how many people somebody talks to. With `keys_given` everybody's devices have given the keys of
+    their rooms before second 0, as in conversations that are under way; without, the first message in each room does.
     """
 
     people: int = Field(ge=2, le=1_000_000)
@@ -57,6 +58,7 @@ class Population(_Part):
     canaries: Share = 0.02
     decrypting: Share = 0.2
     contacts: Distribution = Distribution(shape="pareto", median=5, tail=1.3, least=1, most=150)
+    keys_given: bool = False
     rooms: RoomPlan = RoomPlan()
 
 

@@ -30,9 +30,11 @@ import dataclasses
 import gc
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -48,6 +50,7 @@ from load.arrivals import peak_rate
 from load.capacity import Search, Trial, answer, find, long_enough
 from load.making import ensure
 from load.master import Conductor, ensure_shareable
+from load.measures import Measures
 from load.options import parser, told_options
 from load.performing import Performance
 from load.plan import Plan
@@ -154,17 +157,37 @@ class Run:
     def perform(self, options: argparse.Namespace, out: Path) -> tuple[LoadReport, Performance | Conductor]:
         """Run, with the server watched beside it, and judge."""
         performance = self._performance(options)
+        return self._told(options, out, performance, performance.perform), performance
+
+    @contextmanager
+    def staying(self, options: argparse.Namespace, out: Path) -> Iterator[Callable[[Profile], LoadReport]]:
+        """Have the people stay for the length of a block, which may have them play one profile after the other.
+
+        Where they are several processes', those end with each profile, and the people come anew.
+        """
+        performance = self._performance(options)
+        if isinstance(performance, Conductor):
+            yield lambda profile: dataclasses.replace(self, profile=profile).perform(options, out)[0]
+            return
+        with performance.gathered():
+            yield lambda profile: dataclasses.replace(self, profile=profile)._told(
+                options, out, performance, lambda: performance.again(profile)
+            )
+
+    def _told(
+        self, options: argparse.Namespace, out: Path, performance: Performance | Conductor, play: Callable[[], Measures]
+    ) -> LoadReport:
         # What stands by now stands until the end: the collector need not look at it again and again.
         gc.collect()
         gc.freeze()
         gc.set_threshold(50_000, 20, 50)
         started, began = datetime.now(UTC), time.monotonic()
         with beside(options.deployment, out) as sampler:
-            measures = performance.perform()
+            measures = play()
             series = sampler.series(performance.start)
         for name, why in sampler.problems().items():
             say(f"no figures of {name} in {why}")
-        report = conclude(
+        return conclude(
             self.profile,
             measures,
             deployment=self.deployment,
@@ -175,7 +198,6 @@ class Run:
             workers=performance.workers(),
             cut_short=performance.cut_short,
         )
-        return report, performance
 
     def _performance(self, options: argparse.Namespace) -> Performance | Conductor:
         """Make what runs it: this process, or workers that it leads."""
@@ -230,18 +252,17 @@ def _find_capacity(options: argparse.Namespace, run: Run) -> int:
     storage = run.deployment.storage
     sampler = Sampler(run.deployment, storage.processes if storage else None)
 
-    def hold(rate: float, seconds: float) -> LoadReport:
+    def hold(play: Callable[[Profile], LoadReport], rate: float, seconds: float) -> LoadReport:
         rest(lambda: sampler.sample()[1], run.stop.wait, say)
         if run.stop.is_set():
             raise _Interrupted
-        changed = dataclasses.replace(run, profile=run.profile.with_changes(rate=rate, measured=seconds))
-        report, _performance = changed.perform(options, out)
+        report = play(run.profile.with_changes(rate=rate, measured=seconds))
         if run.stop.is_set():
             raise _Interrupted
         return report
 
-    def attempt(rate: float) -> Trial:
-        reports[rate] = hold(rate, options.measured or long_enough(rate, run.profile.windows.measured))
+    def attempt(play: Callable[[Profile], LoadReport], rate: float) -> Trial:
+        reports[rate] = hold(play, rate, options.measured or long_enough(rate, run.profile.windows.measured))
         return Trial.of(rate, reports[rate])
 
     def progress(trial: Trial) -> None:
@@ -250,10 +271,11 @@ def _find_capacity(options: argparse.Namespace, run: Run) -> int:
 
     cut_short = ""
     try:
-        # Who writes to somebody for the first time since these servers started has keys fetched and caches filled for it.
-        say(f"once at {search.start:.4g} a second that nobody judges: what is done for the first time takes longer")
-        hold(search.start, run.profile.windows.measured)
-        found = find(attempt, search, progress)
+        with run.staying(options, out) as play:
+            # Who writes to somebody for the first time since these servers started has keys fetched and caches filled for it.
+            say(f"once at {search.start:.4g} a second that nobody judges: what is done for the first time takes longer")
+            hold(play, search.start, run.profile.windows.measured)
+            found = find(partial(attempt, play), search, progress)
     except _Interrupted:
         if not reports:
             raise FixtureError("interrupted before the first rate was tried; nothing is known of the limit") from None

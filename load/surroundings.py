@@ -56,6 +56,8 @@ class Surroundings:
     """The rooms in which somebody is, by their identifier."""
     measures: Measures | None = None
     """None until second 0: what happens before is preparation."""
+    listening: bool = False
+    """Whether people of this run write to each other's devices by now: they do from second 0, or from when keys are given."""
     ledger: Ledger | None = None
     """What the run makes on somebody else's deployment is written there."""
     on_member: Callable[[Room, Mapping[str, Any], str], None] = lambda _room, _event, _origin: None

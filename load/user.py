@@ -48,5 +48,5 @@ class Agent(User):
                 gevent.sleep(2**attempt)
             else:
                 return True
-        crowd.failed_to_come.append(f"{member.user_id}: {why}")
+        crowd.stayed_away(f"{member.user_id}: {why}")
         return False

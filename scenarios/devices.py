@@ -201,6 +201,13 @@ class Device:
         where = path("rooms", room_id, "send", kind, f"vigie-{secrets.token_hex(8)}")
         return str(ok(await self.session.put(where, body))["event_id"])
 
+    async def prepare(self, room_id: str) -> None:
+        """Give the key of an encrypted room, so that what is written there next waits for nothing."""
+        await self.wait_for(f"{room_id} as joined", lambda seen: seen.room(room_id).membership == "join", deadline=5.0)
+        if self.room(room_id).encrypted:
+            settings = self.room(room_id).state["m.room.encryption", ""]
+            await self.machine.prepare(room_id, await self.audience(room_id), settings)
+
     async def say(self, room_id: str, text: str, **more: Any) -> str:
         """Send a text."""
         return await self.send(room_id, "m.room.message", {"msgtype": "m.text", "body": text, **more})

@@ -162,6 +162,11 @@ class Machine:
         it is used up: `settings` is the content of ``m.room.encryption`` (Matrix specification, same name: by default
         100 messages or a week).
         """
+        await self.prepare(room_id, users, settings)
+        return dict(self._olm.group_encrypt(room_id, {"type": kind, "content": dict(content)}))
+
+    async def prepare(self, room_id: str, users: Iterable[str], settings: Mapping[str, Any] | None = None) -> None:
+        """See to it that every device of these people, and nobody else, has the room's key."""
         people = sorted(set(users))
         await self.query(people)
         self._leave_out(people)
@@ -176,7 +181,6 @@ class Machine:
         if self._olm.should_share_group_session(room_id):
             await self._share(room_id, people, settings or {})
             self._shared_with[room_id] = audience
-        return dict(self._olm.group_encrypt(room_id, {"type": kind, "content": dict(content)}))
 
     def forget_room_key(self, room_id: str) -> None:
         """Begin a new room key with the next message."""

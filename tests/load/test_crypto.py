@@ -26,11 +26,13 @@ class KeyServer:
         self.fallback: dict[tuple[str, str], dict[str, Any]] = {}
         self.inbox: dict[tuple[str, str], list[dict[str, Any]]] = {}
         self.meanwhile: Callable[[], None] = lambda: None
+        self.asked: list[str] = []
 
     async def send(self, request: Request) -> Response:
         body = json.loads(request.body or b"{}")
         user, device = request.headers["Authorization"].removeprefix("Bearer ").split("/")
         endpoint = request.url.split("/v3/")[1].split("/")
+        self.asked.append("/".join(endpoint[:2]))
         answer = self.answer(endpoint, user, device, body)
         if endpoint == ["keys", "query"]:
             happening, self.meanwhile = self.meanwhile, lambda: None
@@ -80,6 +82,21 @@ def say(sender: CrowdMachine, *people: str, version: int = 1) -> dict[str, Any]:
 def reads(server: KeyServer, reader: CrowdMachine, user: str, told: Mapping[str, Any], device: str = "UN") -> bool:
     reader.receive(server.inbox.pop((f"@{user}:un", device), ()))
     return reader.holds(told["session_id"]) and reader.decrypt(ROOM, told)["content"]["body"] == "bonjour"
+
+
+def test_who_prepared_waits_for_nothing_when_the_message_is_written() -> None:
+    """Ada gives the room's key ahead: her message asks the server for nothing, and once Béa's devices changed, again."""
+    server = KeyServer()
+    ada, bea = machine(server, "ada"), machine(server, "bea")
+    server.asked.clear()
+    drive(ada.prepare(ROOM, 1, lambda: ["@bea:un"]))
+    assert server.asked == ["keys/query", "keys/claim", "sendToDevice/m.room.encrypted"]
+    assert reads(server, bea, "bea", say(ada, "bea")) and len(server.asked) == 3
+    drive(ada.prepare(ROOM, 1, lambda: ["@bea:un"]))
+    assert len(server.asked) == 3, "nothing has changed"
+    ada.forget(["@bea:un"])
+    drive(ada.prepare(ROOM, 1, lambda: ["@bea:un"]))
+    assert server.asked[3:] == ["keys/query"], "she is asked for again, and has the key"
 
 
 def test_who_is_forgotten_while_others_are_asked_for_is_not_taken_for_gone() -> None:

@@ -27,6 +27,20 @@ async def test_two_people_three_devices_read_each_other(people: People) -> None:
     assert raw["type"] == "m.room.encrypted" and "été" not in str(raw)
 
 
+async def test_a_room_key_is_there_before_the_message(people: People) -> None:
+    """Alice gives the room's key ahead: Bob holds it while she has said nothing, and what she says is told with it."""
+    alice, bob = await people.person("alice"), await people.person("bob")
+    room_id = await people.gather(alice, bob)
+    await alice.prepare(room_id)
+    await bob.wait_for("the room's key", lambda seen: bool(seen.machine.room_keys()))
+    (key,) = bob.machine.room_keys()
+    assert (key.room_id, bob.messages(room_id)) == (room_id, [])
+    said = await alice.say(room_id, "prête")
+    assert (await bob.wait_to_read(room_id, said)).body == "prête"
+    raw = ok(await bob.session.get(path("rooms", room_id, "event", said)))
+    assert raw["content"]["session_id"] == key.session_id
+
+
 async def test_device_that_came_later_reads_what_follows_alone(people: People) -> None:
     alice, bob = await people.person("alice"), await people.person("bob")
     room_id = await people.gather(alice, bob)

@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from fixtures.deployment import Deployment
+from tests.vigie import crowded
 from tests.vigie.conftest import Vigie
 
 # What is held to be true here does not depend on how busy the machine is, nor on who happens to write to whom: half are
@@ -131,6 +132,25 @@ def test_an_interruption_ends_with_what_was_measured(warm: str, profile: str, tm
         assert ran.wait(120) == 3, "".join(seen) + rest
     report = json.loads((out / "load.json").read_text())
     assert report["cut_short"] and report["outcome"] == "cannot-tell" and "Traceback" not in rest
+
+
+def test_a_search_for_the_limit_has_people_come_once_and_tells_what_it_knows(warm: str, tmp_path: Path) -> None:
+    """They give the keys of their rooms, and stay: at each rate what they write is read by all. Ctrl-C ends with that."""
+    profile, out = tmp_path / "a-few.toml", tmp_path / "out"
+    profile.write_text(PROFILE.replace("[population]\n", "[population]\nkeys_given = true\n"))
+    more = ("--profile", str(profile), "--find-capacity", "--measured", "6", "--out", str(out))
+    with crowded.watched(*crowded.vigie("load", "--deployment", warm, *more)) as search:
+        search.until("people have given the keys of their rooms after")
+        for rate in (1, 2):
+            search.until(f"at {rate} a second: ")
+            assert "holds" in search.seen[-1], search.text
+        crowded.interrupt(search)
+        search.end(3)
+    report = crowded.told(out)
+    assert report.cut_short and report.capacity is not None and "there after" not in search.text
+    assert [(trial["rate"], trial["held"]) for trial in report.capacity.trials] == [(1.0, True), (2.0, True)]
+    assert (report.capacity.low, report.capacity.high, report.capacity.confirmed) == (2.0, None, False)
+    assert search.text.count("keys of their rooms after") == 1, "they came anew"
 
 
 def test_a_load_process_that_is_killed_is_told(warm: str, profile: str, tmp_path: Path) -> None:
