@@ -21,7 +21,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--web", type=int, default=0)
     parser.add_argument("--prometheus", type=int, default=0)
     parser.add_argument("--find-capacity", action="store_true")
-    parser.add_argument("--precision", type=float, default=0.15)
+    parser.add_argument("--precision", type=float, default=0.5)
     parser.add_argument("--populate-only", action="store_true")
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--expect-workers", type=int, default=0)

@@ -96,7 +96,13 @@ def tell(report: told.LoadReport, out: Path, redactor: Redactor | None = None) -
     return exit_code(report.outcome)
 
 
-def tell_capacity(reports: Mapping[float, told.LoadReport], found: told.Capacity, out: Path, cut_short: str = "") -> int:
+def tell_capacity(
+    reports: Mapping[float, told.LoadReport],
+    found: told.Capacity,
+    out: Path,
+    cut_short: str = "",
+    redactor: Redactor | None = None,
+) -> int:
     """Write the answer of a search into its folder, over the report of the highest rate that held; gives the exit code.
 
     `reports` are the runs by rate. 0 is an interval whose both ends were confirmed, 3 is anything less.
@@ -106,7 +112,7 @@ def tell_capacity(reports: Mapping[float, told.LoadReport], found: told.Capacity
     changes: dict[str, Any] = {"capacity": found}
     if cut_short:
         changes |= {"cut_short": cut_short, "outcome": told.load_outcome(shown.objectives, shown.health, cut_short)}
-    told.write_load(shown.model_copy(update=changes), out / "load.json")
+    told.write_load(shown.model_copy(update=changes), out / "load.json", redactor)
     make_load(out)
     return 0 if found.confirmed and not cut_short else 3
 

@@ -9,8 +9,9 @@ import pytest
 from hdrh.histogram import HdrHistogram
 from pydantic import ValidationError
 
-from load.report import tell
-from reports.load import LoadReport, Worker, read_load
+from load.report import tell, tell_capacity
+from reports.load import Capacity, LoadReport, Violation, Worker, read_load
+from reports.redaction import Redactor
 from reports.verdict import Outcome
 from tests.load.simulated import TEXT, Server, play, profile, report
 
@@ -97,6 +98,18 @@ def test_a_worker_that_was_lost_and_a_run_cut_short_judge_nobody(tmp_path: Path)
     assert "cut short: interrupted" in cut.doubts
     assert "Cut short" in (tmp_path / "index.html").read_text()
     assert "cut short" in (tmp_path / "summary.md").read_text()
+
+
+def test_the_answer_of_a_search_tells_no_secret(tmp_path: Path) -> None:
+    """A probe was given another answer than it should be, with a token in it: the report under the answer has it not."""
+    leaky = Violation(name="guest-creates-no-room", at=1.0, result="broken", message="unexpected: tres-secret")
+    held = report(profile(), play(profile(), Server())).model_copy(update={"violations": (leaky,)})
+    redactor = Redactor()
+    redactor.learn("tres-secret")
+    answer = Capacity(low=50.0, high=None)
+    tell_capacity({50.0: held}, answer, tmp_path, redactor=redactor)
+    assert "tres-secret" not in "".join(each.read_text() for each in tmp_path.iterdir())
+    assert read_load(tmp_path / "load.json").capacity == answer
 
 
 def test_no_hand_writes_holds_over_a_missed_objective(tmp_path: Path) -> None:

@@ -151,6 +151,8 @@ def test_a_search_for_the_limit_has_people_come_once_and_tells_what_it_knows(war
     assert [(trial["rate"], trial["held"]) for trial in report.capacity.trials] == [(1.0, True), (2.0, True)]
     assert (report.capacity.low, report.capacity.high, report.capacity.confirmed) == (2.0, None, False)
     assert search.text.count("keys of their rooms after") == 1, "they came anew"
+    trials = [crowded.told(each) for each in sorted((out / "trials").iterdir())]
+    assert [each.profile.content["factor"] for each in trials] == [1.0, 2.0], "each rate has a report of its own"
 
 
 def test_a_load_process_that_is_killed_is_told(warm: str, profile: str, tmp_path: Path) -> None:
