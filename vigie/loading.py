@@ -43,7 +43,7 @@ def add_parsers(commands: Any) -> None:
         "--measured", type=_positive, metavar="SECONDS", help="length of what is measured, instead of the profile's"
     )
     load.add_argument("--prometheus", type=_whole, metavar="PORT", help="figures for Prometheus at this port of 127.0.0.1")
-    load.add_argument("--precision", type=_positive, help="of the interval of --find-capacity, as a share of its lower end (0.5)")
+    load.add_argument("--precision", type=_positive, help="width of --find-capacity's answer, of its lower end (0.5)")
     load.add_argument("--find-capacity", action="store_true", help="look for the highest rate at which every objective holds")
     workers.add_options(load)
     load.set_defaults(run=_load)
