@@ -11,6 +11,7 @@ import base64
 import html
 import re
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 
 from ahocorasick_rs import AhoCorasick
 
@@ -44,9 +45,11 @@ def forms(secret: str | bytes) -> set[str]:
     raw = secret if isinstance(secret, bytes) else secret.encode("utf-8", "surrogatepass")
     # UTF-8 read as Latin-1 is how logs spoil accents, and how bytes are searched.
     found = {raw.hex(), raw.hex().upper(), raw.decode("latin-1"), *_base64(raw)}
-    found.add(raw.decode("utf-8", "replace") if isinstance(secret, bytes) else secret)
+    # Bytes that are no text show as none; a text's own U+FFFD is a character like others.
+    with suppress(UnicodeDecodeError):
+        found.add(raw.decode() if isinstance(secret, bytes) else secret)
     found |= {form.replace(" ", "+") for form in tuple(found)}
-    return {form for form in found if len(form) >= SHORTEST and "\ufffd" not in form}
+    return {form for form in found if len(form) >= SHORTEST}
 
 
 _PERCENT = re.compile(r"(?:%[0-9A-Fa-f]{2})+")

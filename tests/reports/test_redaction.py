@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote, quote_plus
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from reports.literals import forms
@@ -74,6 +74,7 @@ def leaves(value: Any) -> list[str]:
 
 @pytest.mark.parametrize("wrapping", WRAPPINGS)
 @given(secret=secrets, before=words, after=words)
+@example(secret="0000123\ufffd", before="", after="")
 @settings(max_examples=60, deadline=None)
 def test_no_learnt_secret_survives_in_a_text(wrapping: str, secret: str, before: str, after: str) -> None:
     wrapped = WRAPPINGS[wrapping](secret)
