@@ -169,10 +169,14 @@ class Run:
         if isinstance(performance, Conductor):
             yield lambda profile: dataclasses.replace(self, profile=profile).perform(options, out)[0]
             return
-        with performance.gathered():
-            yield lambda profile: dataclasses.replace(self, profile=profile)._told(
-                options, out, performance, lambda: performance.again(profile)
-            )
+        try:
+            with performance.gathered():
+                yield lambda profile: dataclasses.replace(self, profile=profile)._told(
+                    options, out, performance, lambda: performance.again(profile)
+                )
+        finally:
+            for what, number in sorted(performance.noticed().items()):
+                say(f"noticed: {what} ({number})")
 
     def _told(
         self, options: argparse.Namespace, out: Path, performance: Performance | Conductor, play: Callable[[], Measures]
@@ -245,7 +249,7 @@ class _Interrupted(Exception):
 
 def _find_capacity(options: argparse.Namespace, run: Run) -> int:
     """Search for the rate that still holds; an interrupted search tells what it knows by then."""
-    out, redactor = aftermath.folder(options.out), aftermath.redactor(run.deployment, run.store)
+    out = aftermath.folder(options.out)
     reports: dict[float, LoadReport] = {}
     search = Search(start=options.rate or peak_rate(run.profile), precision=options.precision)
 
@@ -264,7 +268,8 @@ def _find_capacity(options: argparse.Namespace, run: Run) -> int:
     def attempt(play: Callable[[Profile], LoadReport], rate: float) -> Trial:
         reports[rate] = hold(play, rate, options.measured or long_enough(rate, run.profile.windows.measured))
         # Why a rate gave way is in its own report, which the answer's is not: that one shows the highest that held.
-        tell(reports[rate], out / "trials" / f"{len(search.trials) + 1:02}-at-{rate:.4g}", redactor)
+        folder = out / "trials" / f"{len(search.trials) + 1:02}-at-{rate:.4g}"
+        tell(reports[rate], folder, aftermath.redactor(run.deployment, run.store))
         return Trial.of(rate, reports[rate])
 
     def progress(trial: Trial) -> None:
@@ -282,7 +287,7 @@ def _find_capacity(options: argparse.Namespace, run: Run) -> int:
         if not reports:
             raise FixtureError("interrupted before the first rate was tried; nothing is known of the limit") from None
         found, cut_short = answer(search), "interrupted"
-    code = tell_capacity(reports, found, out, cut_short, redactor)
+    code = tell_capacity(reports, found, out, cut_short, aftermath.redactor(run.deployment, run.store))
     if options.out is None:
         aftermath.link_latest(out)
     low, high = ("?" if end is None else f"{end:.4g}" for end in (found.low, found.high))
