@@ -52,19 +52,19 @@ class Impossible(Exception):
 
 
 class Occasion:
-    """An arrival that somebody took up: who, when it was meant, when it began."""
+    """An arrival that somebody took up: who, when it was meant, when it began, and the dice by which all else is chosen."""
 
-    __slots__ = ("actual", "crowd", "intended", "member")
+    __slots__ = ("actual", "crowd", "intended", "member", "random")
 
-    def __init__(self, crowd: Crowd, member: Member, intended: float) -> None:
+    def __init__(self, crowd: Crowd, member: Member, intended: float, random: Random) -> None:
         """It begins now."""
-        self.crowd, self.member, self.intended = crowd, member, intended
+        self.crowd, self.member, self.intended, self.random = crowd, member, intended, random
         self.actual = time.monotonic()
 
 
 async def send(occasion: Occasion, act: str = "send") -> None:
     """Write a message into one of one's rooms."""
-    member, random = occasion.member, occasion.crowd.random
+    member, random = occasion.member, occasion.random
     room_id = random.choice(member.rooms() or await _first_room(occasion))
     await _message(occasion, room_id, act, {"msgtype": "m.text", "body": random.choice(_TEXTS)})
 
@@ -75,7 +75,7 @@ async def guest_send(occasion: Occasion) -> None:
 
 
 async def _message(occasion: Occasion, room_id: str, act: str, content: dict[str, Any]) -> None:
-    device = occasion.crowd.random.choice(occasion.member.devices)
+    device = occasion.random.choice(occasion.member.devices)
     event_id = await device.send(room_id, "m.room.message", content)
     _acknowledged(occasion, room_id, device.number, event_id, act)
 
@@ -92,8 +92,8 @@ async def share_file(occasion: Occasion) -> None:
     encrypted = [room_id for room_id in rooms if crowd.around.rooms[room_id].encrypted]
     if not encrypted:
         raise Impossible("an encrypted room")
-    room_id, device = crowd.random.choice(encrypted), crowd.random.choice(member.devices)
-    size = crowd.around.profile.files.draw_whole(crowd.random)
+    room_id, device = occasion.random.choice(encrypted), occasion.random.choice(member.devices)
+    size = crowd.around.profile.files.draw_whole(occasion.random)
     content = crowd.noise[: max(1, size)]
     event_id = await files.share_encrypted(device, room_id, content, "note.pdf", "application/pdf")
     _acknowledged(occasion, room_id, device.number, event_id, "file")
@@ -101,10 +101,10 @@ async def share_file(occasion: Occasion) -> None:
 
 async def receipt(occasion: Occasion) -> None:
     """Tell a room that one has read it."""
-    device = occasion.crowd.random.choice(occasion.member.devices)
+    device = occasion.random.choice(occasion.member.devices)
     read = list(device.last.items())
     if read:
-        room_id, event_id = occasion.crowd.random.choice(read)
+        room_id, event_id = occasion.random.choice(read)
         ok(await messages.mark_read(device.session, room_id, event_id))
     else:
         # Nothing came yet: what one would do is look.
@@ -113,21 +113,21 @@ async def receipt(occasion: Occasion) -> None:
 
 async def typing(occasion: Occasion) -> None:
     """Begin to write."""
-    device = occasion.crowd.random.choice(occasion.member.devices)
+    device = occasion.random.choice(occasion.member.devices)
     rooms = occasion.member.rooms() or await _first_room(occasion)
-    ok(await messages.set_typing(device.session, occasion.crowd.random.choice(rooms)))
+    ok(await messages.set_typing(device.session, occasion.random.choice(rooms)))
 
 
 async def search(occasion: Occasion) -> None:
     """Look for somebody by the beginning of their name."""
-    someone = occasion.crowd.random.choice(occasion.crowd.members)
+    someone = occasion.random.choice(occasion.crowd.members)
     await directory.find(occasion.member.devices[0].session, someone.plan.identity.family_name[:5])
 
 
 async def open_direct(occasion: Occasion) -> None:
     """Start a conversation with somebody."""
     member, crowd = occasion.member, occasion.crowd
-    other = crowd.random.choice([each for each in crowd.circle_of(member) if each is not member])
+    other = occasion.random.choice([each for each in crowd.circle_of(member) if each is not member])
     room_id = await conversations.open_direct(member.devices[0].session, other.user_id)
     crowd.opened(Room(room_id, "direct", encrypted=True), member, size=2)
 
@@ -136,7 +136,7 @@ async def open_room(occasion: Occasion) -> None:
     """Create a private room with a few colleagues."""
     member, crowd = occasion.member, occasion.crowd
     others = [each.user_id for each in crowd.circle_of(member) if each is not member]
-    invited = crowd.random.sample(others, min(len(others), crowd.random.randint(1, 5)))
+    invited = occasion.random.sample(others, min(len(others), occasion.random.randint(1, 5)))
     room_id = await conversations.open_private(member.devices[0].session, f"salon {time.monotonic_ns()}", invited)
     crowd.opened(Room(room_id, "private", encrypted=True), member, size=len(invited) + 1)
     member.own_rooms.append(room_id)
@@ -149,13 +149,13 @@ async def invite(occasion: Occasion) -> None:
     if not own:
         await open_room(occasion)
         return
-    room_id = crowd.random.choice(own)
+    room_id = occasion.random.choice(own)
     absent = [each for each in crowd.circle_of(member) if each.user_id not in crowd.around.rooms[room_id].members]
     if not absent:
         member.own_rooms.remove(room_id)
         await open_room(occasion)
         return
-    answer = await conversations.invite(member.devices[0].session, room_id, crowd.random.choice(absent).user_id)
+    answer = await conversations.invite(member.devices[0].session, room_id, occasion.random.choice(absent).user_id)
     if answer.errcode != "M_FORBIDDEN" or "already" not in answer.json().get("error", ""):
         ok(answer)
 
@@ -169,7 +169,7 @@ async def invite_by_mail(occasion: Occasion) -> None:
     session = member.devices[0].session
     own = [room_id for room_id in member.own_rooms if crowd.around.rooms[room_id].guests]
     if own:
-        room_id = crowd.random.choice(own)
+        room_id = occasion.random.choice(own)
     else:
         room_id = await conversations.open_private(session, f"projet {time.monotonic_ns()}", externals=True)
         crowd.opened(Room(room_id, "private", encrypted=True, guests=True), member, size=1)
@@ -185,7 +185,7 @@ async def join_public(occasion: Occasion) -> None:
     if not public:
         raise Impossible("a public room")
     absent = [room for room in public if member.user_id not in room.members and member.user_id not in room.joining]
-    room = crowd.random.choice(absent or public)
+    room = occasion.random.choice(absent or public)
     if not absent:
         crowd.left(room, member)
         ok(await conversations.leave(session, room.room_id))
@@ -231,7 +231,7 @@ async def register(occasion: Occasion) -> None:
     homes = [home for home in crowd.around.deployment.agents if home.domains]
     if mail is None or not homes:
         raise Impossible("mail, and a homeserver with e-mail domains")
-    home = crowd.random.choice(homes)
+    home = occasion.random.choice(homes)
     person = Person(crowd.newcomers.agent(home.domains[0]), "agent", home)
     transport = crowd.around.transport()
     try:

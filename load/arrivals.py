@@ -19,7 +19,7 @@ from load.errors import ScheduleError
 from load.profile import ACTS, Profile
 from load.shapes import Point, Replay, area, peak, scaled
 
-__all__ = ["Arrival", "offered_between", "peak_rate", "replayed", "schedule", "times"]
+__all__ = ["Arrival", "dice", "offered_between", "peak_rate", "replayed", "schedule", "times"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,15 @@ def schedule(profile: Profile, shard: int = 0, shards: int = 1) -> Iterator[Arri
         act = recorded or names[min(bisect(bounds, acts.random() * bounds[-1]), len(names) - 1)]
         if number % shards == shard:
             yield Arrival(number, at, act)
+
+
+def dice(profile: Profile, arrival: Arrival) -> Random:
+    """Give the dice by which it is chosen who takes up an arrival, in which room, with which words.
+
+    They are the arrival's own: the same people write into the same rooms at every rate, however long others before them took.
+    What is found at two rates, or in two runs, is not the difference between two draws.
+    """
+    return Random(f"{profile.seed}:{arrival.number}")  # noqa: S311 -- meant to be repeatable
 
 
 def peak_rate(profile: Profile) -> float:

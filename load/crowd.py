@@ -14,7 +14,7 @@ from gevent.pool import Pool
 
 from fixtures.population import Population as Names
 from load.acts import ACTS, Impossible, Occasion
-from load.arrivals import Arrival
+from load.arrivals import Arrival, dice
 from load.crypto import CrowdMachine
 from load.driver import Suspended, drive
 from load.failures import failure_of
@@ -36,6 +36,7 @@ __all__ = ["Crowd", "canaries_of"]
 _NOISE = 20_000_000
 _PREPARING = 8
 """How many people at a time give the keys of their rooms."""
+_THROWS = 16
 
 
 class Crowd:
@@ -54,7 +55,6 @@ class Crowd:
         """Take the circles whose number modulo `shards` is `shard`; who has not the whole plan is told the canaries."""
         self.around, self.plan, self.store = around, plan, store
         self.shard, self.shards = shard, shards
-        self.random = around.random
         mark = around.ledger.mark if around.ledger else ""
         self.newcomers = Names(os.urandom(8).hex(), f"newcomers {shard}", mark=mark)
         canaries = canaries_of(plan, around.profile) if canaries is None else canaries
@@ -65,7 +65,9 @@ class Crowd:
         ]
         # Canaries come last: those who are to know of them are there by then.
         self._waiting = sorted(self.members, key=lambda each: each.canary)[::-1]
-        self._idle: dict[bool, list[Member]] = {False: [], True: []}
+        self._everybody = {guest: [each for each in self.members if each.plan.guest == guest] for guest in (False, True)}
+        # Those who were idle longest come first.
+        self._idle: dict[bool, dict[Member, None]] = {False: {}, True: {}}
         self._circles: dict[int, list[Member]] = {}
         self._by_user: dict[str, Member] = {}
         for member in self.members:
@@ -132,7 +134,7 @@ class Crowd:
 
     def _ready(self, member: Member) -> None:
         self.came_so_far += 1
-        self._idle[member.plan.guest].append(member)
+        self._idle[member.plan.guest][member] = None
 
     @property
     def preparing(self) -> bool:
@@ -190,29 +192,31 @@ class Crowd:
             elif number % 16 == 0:
                 gevent.sleep(0)  # late already: others have to get on all the same
             measures.dispatched(arrival.act, intended, time.monotonic())
-            member = self._take_idle(guest=arrival.act == "guest-send")
+            random = dice(self.around.profile, arrival)
+            member = self._take_idle(random, guest=arrival.act == "guest-send")
             if member is None:
                 measures.dropped(arrival.act, intended)
                 continue
-            self._start(member, arrival.act, intended)
+            self._start(member, arrival.act, intended, random)
 
-    def _take_idle(self, *, guest: bool) -> Member | None:
-        idle = self._idle[guest]
+    def _take_idle(self, random: Random, *, guest: bool) -> Member | None:
+        """Take whom the dice say. Where they say nobody who is idle, several times over, who was idle longest."""
+        idle, everybody = self._idle[guest], self._everybody[guest]
         while idle:
-            chosen = self.random.randrange(len(idle))
-            idle[chosen], idle[-1] = idle[-1], idle[chosen]
-            member = idle.pop()
+            drawn = (random.choice(everybody) for _ in range(_THROWS))
+            member = next((each for each in drawn if each in idle), None) or next(iter(idle))
+            del idle[member]
             if not member.ousted:
                 return member
         return None
 
-    def _start(self, member: Member, act: str, intended: float) -> None:
-        greenlet = gevent.spawn(self._perform, member, act, intended)
+    def _start(self, member: Member, act: str, intended: float, random: Random) -> None:
+        greenlet = gevent.spawn(self._perform, member, act, intended, random)
         self._busy.add(greenlet)
         greenlet.rawlink(self._busy.discard)
 
-    def _perform(self, member: Member, act: str, intended: float) -> None:
-        occasion = Occasion(self, member, intended)
+    def _perform(self, member: Member, act: str, intended: float, random: Random) -> None:
+        occasion = Occasion(self, member, intended, random)
         measures = self.measures
         try:
             drive(ACTS[act](occasion))
@@ -226,7 +230,7 @@ class Crowd:
             if act not in ("send", "file", "guest-send"):
                 measures.done(act, intended, occasion.actual, time.monotonic())
         finally:
-            self._idle[member.plan.guest].append(member)
+            self._idle[member.plan.guest][member] = None
 
     def busy(self) -> int:
         """Tell how many are at something."""

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from random import Random
 from typing import Any
 
 import gevent
@@ -90,7 +89,6 @@ class Performance:
             self.deployment,
             self.profile,
             trusting(self.deployment.ca, self.authority),
-            Random(f"{self.profile.seed} {self.shard}"),  # noqa: S311 -- meant to be repeatable
             ledger=self.ledger,
         )
         self.crowd = Crowd(around, self.plan, self.store, shard=self.shard, shards=self.shards, canaries=self.canaries)

@@ -7,7 +7,6 @@ import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import count
-from random import Random
 from typing import Any
 
 from fixtures.deployment import Deployment, Homeserver
@@ -48,7 +47,6 @@ class Surroundings:
     deployment: Deployment
     profile: Profile
     context: ssl.SSLContext
-    random: Random
     figures: Figures = field(default_factory=Figures)
     keys: KnownKeys = field(default_factory=KnownKeys)
     rooms: dict[str, Room] = field(default_factory=dict)

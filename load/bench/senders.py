@@ -111,7 +111,7 @@ class Standing:
             store.put("room", str(number), {"room_id": f"!{number}:bench", "encrypted": True})
         home = Homeserver(name="bench", server_name="bench", url=url)
         deployment = Deployment(name="bench", homeservers=(home,))
-        around = Surroundings(deployment, profile, trusting(None), Random(1))  # noqa: S311 -- a bench
+        around = Surroundings(deployment, profile, trusting(None))
         self.crowd = Crowd(around, Plan(tuple(persons), tuple(rooms), 1), store)
         environment: Any = Environment(user_classes=[Agent])
         environment.crowd = self.crowd
@@ -152,8 +152,9 @@ def crowd(url: str, seconds: float, *, measuring: bool = True) -> dict[str, floa
         send = ACTS["send"]
 
         def sender(member: Any) -> None:
+            random = Random(member.user_id)  # noqa: S311 -- a bench
             while True:
-                drive(send(Occasion(crowd, member, time.monotonic())))
+                drive(send(Occasion(crowd, member, time.monotonic(), random)))
                 done[0] += 1
 
         def figures() -> None:
@@ -230,7 +231,7 @@ def receive(_url: str, seconds: float) -> dict[str, float]:
 
     profile = _profile()
     home = Homeserver(name="bench", server_name="bench", url="http://127.0.0.1:1")
-    around = Surroundings(Deployment(name="bench", homeservers=(home,)), profile, trusting(None), Random(1))  # noqa: S311
+    around = Surroundings(Deployment(name="bench", homeservers=(home,)), profile, trusting(None))
     room = around.rooms["!r:bench"] = Room("!r:bench", "private", encrypted=True)
     session = around.session(home, "@reader:bench", "READER", "bench")
     machine = CrowdMachine(session, KnownKeys(), account=Account())
