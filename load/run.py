@@ -273,8 +273,9 @@ def _find_capacity(options: argparse.Namespace, run: Run) -> int:
         return Trial.of(rate, reports[rate])
 
     def progress(trial: Trial) -> None:
-        gave_way = f"gives way: {', '.join(trial.gave_way)}"
-        say(f"at {trial.rate:.4g} a second: {trial.invalid or ('holds' if trial.held else gave_way)}")
+        became = "holds" if trial.held else f"gives way: {', '.join(trial.gave_way)}"
+        told = f"{became} (so near its bounds that chance decides)" if trial.near else became
+        say(f"at {trial.rate:.4g} a second: {trial.invalid or told}")
 
     cut_short = ""
     try:

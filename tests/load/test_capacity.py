@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from load.capacity import Search, Trial, find, long_enough
+from load.capacity import NEAR, Search, Trial, find, long_enough
 from tests.load.simulated import TEXT, Server, play, profile, report
 
 
@@ -72,6 +72,42 @@ def test_a_rate_that_holds_once_and_gives_way_once_lies_inside_the_answer() -> N
         t["rate"] for t in found.trials if {o["held"] for o in found.trials if o["rate"] == t["rate"]} == {True, False}
     ]
     assert all(found.low < rate < found.high for rate in contradicted)
+
+
+class Day:
+    """A server whose p99 grows with the rate, 20 ms for each, and on a good or a bad day is less or more by a factor."""
+
+    def __init__(self, factor: float) -> None:
+        self.factor = factor
+
+    def __call__(self, offered: float) -> Trial:
+        p99 = self.factor * offered / 50
+        return Trial(offered, p99 <= 1.0, () if p99 <= 1.0 else ("acknowledged-p99",), near=1 / NEAR < p99 <= NEAR)
+
+
+def test_searches_on_a_good_and_a_bad_day_overlap() -> None:
+    """Held for as long as one likes, a rate comes out the same on one day: what lies near the bound is told by no side."""
+    found = [find(Day(factor), Search(10, precision=0.05)) for factor in (0.85, 1.0, 1.2)]
+    assert all(each.confirmed for each in found)
+    assert max(each.low or 0 for each in found) < 50 < min(each.high or 0 for each in found)
+    for each in found:
+        assert all(not trial["near"] for trial in each.trials if trial["rate"] in (each.low, each.high))
+
+
+@pytest.mark.parametrize(
+    ("takes", "held", "near"), [(0.5, True, False), (0.9, True, True), (1.15, False, True), (1.5, False, False)]
+)
+def test_a_rate_whose_latency_is_near_its_bound_says_so(takes: float, held: bool, near: bool) -> None:
+    """The bound is a second, from when it was meant to when it was acknowledged."""
+    trial = Trial.of(50, report(profile(), play(profile(), Server(lambda _: takes))))
+    assert (trial.held, trial.near) == (held, near)
+
+
+def test_what_was_lost_is_no_matter_of_chance() -> None:
+    """The latency is near its bound, and a message is lost: this rate gave way."""
+    told = report(profile(), play(profile(), Server(lambda _: 1.15, lose=lambda number: number == 1000)))
+    assert [each.id for each in told.objectives if not each.met] == ["acknowledged-p99", "nothing-lost"]
+    assert not Trial.of(50, told).near
 
 
 def test_a_generator_at_its_own_limit_leaves_the_answer_open_upwards() -> None:

@@ -1,6 +1,8 @@
 """Who takes up an arrival is said by the arrival's own dice: two runs differ by what servers do, and not by who was drawn."""
 
+import time
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import gevent
@@ -29,20 +31,21 @@ def _crowd(folder: Path, monkeypatch: pytest.MonkeyPatch, takes: float = 0.0) ->
     return crowd, done
 
 
-def _dispatch(crowd: Crowd, every: float, number: int = ARRIVALS) -> None:
-    """Hand out arrivals, evenly spaced, and wait until everybody is done."""
-    crowd.dispatch((Arrival(each, each * every, "typing") for each in range(number)), crowd.measures.tally.start + 1)
-    while crowd.busy():
-        gevent.sleep(0.01)
+def _arrivals(crowd: Crowd, every: float) -> Iterator[Arrival]:
+    """Give arrivals, evenly spaced, each when nobody is busy with the one before."""
+    for number in range(ARRIVALS):
+        yield Arrival(number, number * every, "typing")
+        while crowd.busy():
+            gevent.sleep(0)
 
 
 def test_the_same_people_do_the_same_at_every_rate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ten times as fast, and by people who came in another order: the same hands, the same rooms, the same words."""
     slow, slowly = _crowd(tmp_path / "slow", monkeypatch)
-    _dispatch(slow, every=0.01)
+    slow.dispatch(_arrivals(slow, every=0.01), time.monotonic())
     fast, quickly = _crowd(tmp_path / "fast", monkeypatch)
     fast._idle[False] = dict.fromkeys(reversed(fast.members))
-    _dispatch(fast, every=0.001)
+    fast.dispatch(_arrivals(fast, every=0.001), time.monotonic())
     assert slowly == quickly
     assert len(slowly) == ARRIVALS
     assert len(Counter(who for who, _ in slowly)) > PEOPLE / 2
@@ -51,6 +54,8 @@ def test_the_same_people_do_the_same_at_every_rate(tmp_path: Path, monkeypatch: 
 def test_somebody_else_takes_up_what_whoever_is_busy_cannot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As many arrivals as people, each of whom takes his time: nobody does two, and none is dropped but the one too many."""
     crowd, done = _crowd(tmp_path, monkeypatch, takes=0.5)
-    _dispatch(crowd, every=0.0, number=PEOPLE + 1)
+    crowd.dispatch((Arrival(number, 0.0, "typing") for number in range(PEOPLE + 1)), time.monotonic())
+    while crowd.busy():
+        gevent.sleep(0.01)
     assert sorted(who for who, _ in done) == sorted(each.user_id for each in crowd.members)
     assert crowd.measures.tally.total("dropped") == 1

@@ -106,10 +106,12 @@ def test_the_answer_of_a_search_tells_no_secret(tmp_path: Path) -> None:
     held = report(profile(), play(profile(), Server())).model_copy(update={"violations": (leaky,)})
     redactor = Redactor()
     redactor.learn("tres-secret")
-    answer = Capacity(low=50.0, high=None)
+    trial = {"rate": 50.0, "held": True, "near": True, "gave_way": [], "invalid": ""}
+    answer = Capacity(low=50.0, high=None, trials=(trial,))
     tell_capacity({50.0: held}, answer, tmp_path, redactor=redactor)
     assert "tres-secret" not in "".join(each.read_text() for each in tmp_path.iterdir())
     assert read_load(tmp_path / "load.json").capacity == answer
+    assert "held, near its bounds" in (tmp_path / "index.html").read_text()
 
 
 def test_no_hand_writes_holds_over_a_missed_objective(tmp_path: Path) -> None:
