@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,18 @@ from reports.load import LoadReport, load_outcome
 from reports.load_page import figure
 from reports.redaction import Redactor
 
-__all__ = ["folder", "link_latest", "redactor", "summarise", "with_left_behind", "write_locusts"]
+__all__ = [
+    "folder",
+    "forget_trials",
+    "link_latest",
+    "redactor",
+    "summarise",
+    "trial_folder",
+    "with_left_behind",
+    "write_locusts",
+]
+
+_TRIALS = "trials"
 
 
 def redactor(deployment: Deployment, store: Records) -> Redactor:
@@ -31,6 +43,17 @@ def redactor(deployment: Deployment, store: Records) -> Redactor:
         if home.admin_token is not None:
             found.learn(home.admin_token.get_secret_value())
     return found
+
+
+def trial_folder(out: Path, number: int, rate: float) -> Path:
+    """Give the folder of one rate of a search."""
+    return out / _TRIALS / f"{number:02}-at-{rate:.4g}"
+
+
+def forget_trials(out: Path) -> None:
+    """Remove the rates of an earlier search that was told into the same folder, and nothing else."""
+    for told in (out / _TRIALS).glob("*-at-*/load.json"):
+        shutil.rmtree(told.parent)
 
 
 def with_left_behind(report: LoadReport, stays: str) -> LoadReport:

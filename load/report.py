@@ -102,19 +102,20 @@ def tell_capacity(
     out: Path,
     cut_short: str = "",
     redactor: Redactor | None = None,
+    left_behind: str = "",
 ) -> int:
     """Write the answer of a search into its folder, over the report of the highest rate that held; gives the exit code.
 
-    `reports` are the runs by rate. 0 is an interval whose both ends were confirmed, 3 is anything less.
+    `reports` are the runs by rate. 0 is an interval whose both ends were confirmed, with nothing left on the deployment; 3 is
+    anything less.
     """
     # Where nothing held, the lowest rate that was tried says most.
     shown = reports[found.low if found.low is not None else min(reports)]
-    changes: dict[str, Any] = {"capacity": found}
-    if cut_short:
-        changes |= {"cut_short": cut_short, "outcome": told.load_outcome(shown.objectives, shown.health, cut_short)}
+    outcome = told.load_outcome(shown.objectives, shown.health, cut_short, left_behind)
+    changes: dict[str, Any] = {"capacity": found, "cut_short": cut_short, "left_behind": left_behind, "outcome": outcome}
     told.write_load(shown.model_copy(update=changes), out / "load.json", redactor)
     make_load(out)
-    return 0 if found.confirmed and not cut_short else 3
+    return 0 if found.confirmed and not (cut_short or left_behind) else 3
 
 
 def _objective(judged: Judged) -> told.Objective:

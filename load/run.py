@@ -250,6 +250,7 @@ class _Interrupted(Exception):
 def _find_capacity(options: argparse.Namespace, run: Run) -> int:
     """Search for the rate that still holds; an interrupted search tells what it knows by then."""
     out = aftermath.folder(options.out)
+    aftermath.forget_trials(out)
     reports: dict[float, LoadReport] = {}
     search = Search(start=options.rate or peak_rate(run.profile), precision=options.precision)
 
@@ -268,7 +269,7 @@ def _find_capacity(options: argparse.Namespace, run: Run) -> int:
     def attempt(play: Callable[[Profile], LoadReport], rate: float) -> Trial:
         reports[rate] = hold(play, rate, options.measured or long_enough(rate, run.profile.windows.measured))
         # Why a rate gave way is in its own report, which the answer's is not: that one shows the highest that held.
-        folder = out / "trials" / f"{len(search.trials) + 1:02}-at-{rate:.4g}"
+        folder = aftermath.trial_folder(out, len(search.trials) + 1, rate)
         tell(reports[rate], folder, aftermath.redactor(run.deployment, run.store))
         return Trial.of(rate, reports[rate])
 
@@ -288,7 +289,12 @@ def _find_capacity(options: argparse.Namespace, run: Run) -> int:
         if not reports:
             raise FixtureError("interrupted before the first rate was tried; nothing is known of the limit") from None
         found, cut_short = answer(search), "interrupted"
-    code = tell_capacity(reports, found, out, cut_short, aftermath.redactor(run.deployment, run.store))
+    told = partial(tell_capacity, reports, found, out, cut_short)
+    code = told(aftermath.redactor(run.deployment, run.store))
+    if stays := run.leave():
+        # The answer had to be there before, whatever happens meanwhile.
+        code = told(aftermath.redactor(run.deployment, run.store), stays)
+        say(stays)
     if options.out is None:
         aftermath.link_latest(out)
     low, high = ("?" if end is None else f"{end:.4g}" for end in (found.low, found.high))
@@ -304,7 +310,8 @@ def ensure_allowed(deployment: Deployment, profile: Profile, say: Callable[[str]
     rate = peak_rate(profile)
     hosts = sorted({urlsplit(each.url).hostname or "" for each in deployment.homeservers})
     people = profile.population.people + profile.population.guests
-    say(f"load on {', '.join(hosts)}: {people} people, at most {rate:g} acts a second, profile {profile.name}")
+    keys = "; before, all of their devices give the keys of their rooms" if profile.population.keys_given else ""
+    say(f"load on {', '.join(hosts)}: {people} people, at most {rate:g} acts a second, profile {profile.name}{keys}")
     elsewhere = [host for host in hosts if not _is_loopback(host)]
     if elsewhere and "load" not in deployment.allow:
         raise DeploymentError(

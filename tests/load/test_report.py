@@ -114,6 +114,16 @@ def test_the_answer_of_a_search_tells_no_secret(tmp_path: Path) -> None:
     assert "held, near its bounds" in (tmp_path / "index.html").read_text()
 
 
+def test_a_search_that_leaves_something_on_the_deployment_is_no_green(tmp_path: Path) -> None:
+    """The answer stands, with what is still there; the exit code says that somebody has to look."""
+    held = report(profile(), play(profile(), Server()))
+    answer = Capacity(low=50.0, high=70.0, confirmed=True)
+    assert tell_capacity({50.0: held}, answer, tmp_path) == 0
+    assert tell_capacity({50.0: held}, answer, tmp_path, left_behind="2 rooms are still there") == 3
+    told = read_load(tmp_path / "load.json")
+    assert (told.left_behind, told.capacity, told.outcome) == ("2 rooms are still there", answer, Outcome.CANNOT_TELL)
+
+
 def test_no_hand_writes_holds_over_a_missed_objective(tmp_path: Path) -> None:
     tell(report(profile(), play(profile(), Server(lambda _: 3.0))), tmp_path)
     content = json.loads((tmp_path / "load.json").read_text())

@@ -138,6 +138,10 @@ def test_a_search_for_the_limit_has_people_come_once_and_tells_what_it_knows(war
     """They give the keys of their rooms, and stay: at each rate what they write is read by all. Ctrl-C ends with that."""
     profile, out = tmp_path / "a-few.toml", tmp_path / "out"
     profile.write_text(PROFILE.replace("[population]\n", "[population]\nkeys_given = true\n"))
+    earlier, notes = out / "trials" / "01-at-7" / "load.json", out / "trials" / "notes.txt"
+    earlier.parent.mkdir(parents=True)
+    for each in (earlier, notes):
+        each.touch()
     more = ("--profile", str(profile), "--find-capacity", "--measured", "6", "--out", str(out))
     with crowded.watched(*crowded.vigie("load", "--deployment", warm, *more)) as search:
         search.until("people have given the keys of their rooms after")
@@ -151,7 +155,8 @@ def test_a_search_for_the_limit_has_people_come_once_and_tells_what_it_knows(war
     assert [(trial["rate"], trial["held"]) for trial in report.capacity.trials] == [(1.0, True), (2.0, True)]
     assert (report.capacity.low, report.capacity.high, report.capacity.confirmed) == (2.0, None, False)
     assert search.text.count("keys of their rooms after") == 1, "they came anew"
-    trials = [crowded.told(each) for each in sorted((out / "trials").iterdir())]
+    assert notes.exists()
+    trials = [crowded.told(each) for each in sorted((out / "trials").glob("*/"))]
     assert [each.profile.content["factor"] for each in trials] == [1.0, 2.0], "each rate has a report of its own"
 
 
