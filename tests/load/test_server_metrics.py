@@ -1,6 +1,7 @@
 """The server's figures stand beside the run's, and what could not be had is said."""
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -105,8 +106,14 @@ def test_an_endpoint_that_does_not_answer_is_a_problem_that_is_told_and_no_figur
 
 
 def test_a_component_is_told_with_its_children_and_nobody_else_s_process_is(tmp_path: Path) -> None:
-    busy = "import sys\nprint(flush=True)\nwhile True: pass"
-    child = subprocess.Popen([sys.executable, "-c", busy], stdout=subprocess.PIPE)
+    waits_for_its_child = (
+        "import subprocess, sys\n"
+        "child = subprocess.Popen([sys.executable, '-c', 'while True: pass'])\n"
+        "print(flush=True)\n"
+        "child.wait()"
+    )
+    command = [sys.executable, "-c", waits_for_its_child]
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True)
     try:
         assert child.stdout
         child.stdout.readline()
@@ -118,12 +125,12 @@ def test_a_component_is_told_with_its_children_and_nobody_else_s_process_is(tmp_
         sampler.sample()
         until = time.monotonic() + 30
         while (found := sampler.sample()[1]).get("component:worker:processor", 0.0) < 0.05:
-            assert time.monotonic() < until, f"a busy process shows no processor use: {found}"
+            assert time.monotonic() < until, f"a busy child shows no processor use: {found}"
             time.sleep(0.2)
         assert found["component:worker:memory-mib"] > 1
         assert not [name for name in found if "stranger" in name], "a pid that somebody else has by now"
     finally:
-        child.kill()
+        os.killpg(child.pid, signal.SIGKILL)
         child.wait()
         if child.stdout:
             child.stdout.close()
