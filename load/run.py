@@ -250,7 +250,6 @@ class _Interrupted(Exception):
 def _find_capacity(options: argparse.Namespace, run: Run) -> int:
     """Search for the rate that still holds; an interrupted search tells what it knows by then."""
     out = aftermath.folder(options.out)
-    aftermath.forget_trials(out)
     reports: dict[float, LoadReport] = {}
     search = Search(start=options.rate or peak_rate(run.profile), precision=options.precision)
 
@@ -268,6 +267,9 @@ def _find_capacity(options: argparse.Namespace, run: Run) -> int:
 
     def attempt(play: Callable[[Profile], LoadReport], rate: float) -> Trial:
         reports[rate] = hold(play, rate, options.measured or long_enough(rate, run.profile.windows.measured))
+        if not search.trials:
+            # Not before there is something in their place.
+            aftermath.forget_trials(out)
         # Why a rate gave way is in its own report, which the answer's is not: that one shows the highest that held.
         folder = aftermath.trial_folder(out, len(search.trials) + 1, rate)
         tell(reports[rate], folder, aftermath.redactor(run.deployment, run.store))
