@@ -38,6 +38,7 @@ class Trial:
     """What became of one rate; `invalid` is why the run could not be believed, and then `held` means nothing.
 
     `near` tells that it was a matter of chance: its latencies are near their bounds, and nothing else gave way.
+    `fixed_work_ms` is how fast the generator's machine was meanwhile, see `load.pace`.
     """
 
     rate: float
@@ -45,15 +46,18 @@ class Trial:
     gave_way: tuple[str, ...] = ()
     invalid: str = ""
     near: bool = False
+    fixed_work_ms: float | None = None
 
     @classmethod
     def of(cls, rate: float, report: LoadReport) -> Trial:
         """Take it from the report of a run at this rate: what gave way is told from the furthest beyond its bound."""
+        pace = report.fixed_work_ms
         if report.outcome is Outcome.CANNOT_TELL:
-            return cls(rate, False, invalid="; ".join(report.doubts) or "no objectives")
+            return cls(rate, False, invalid="; ".join(report.doubts) or "no objectives", fixed_work_ms=pace)
         missed = sorted((o for o in report.objectives if not o.met), key=lambda o: -_beyond(o.value, o.bound, o.bound_is))
         names = [f"{o.id} {'no figure' if o.value is None else figure(o.value, o.unit)}" for o in missed]
-        return cls(rate, not missed, tuple(names + _busiest(report)) if missed else (), near=_is_near(report))
+        gave_way = tuple(names + _busiest(report)) if missed else ()
+        return cls(rate, not missed, gave_way, near=_is_near(report), fixed_work_ms=pace)
 
     @property
     def results(self) -> set[bool]:
@@ -174,7 +178,14 @@ def answer(search: Search, tired: str = "") -> Capacity:
         confirmed=low is not None and high is not None and _next(search) is None,
         gave_way=(_reasons(search, high) if high is not None or not tired else ()) or _generators(tired),
         trials=tuple(
-            {"rate": t.rate, "held": t.held, "near": t.near, "gave_way": list(t.gave_way), "invalid": t.invalid}
+            {
+                "rate": t.rate,
+                "held": t.held,
+                "near": t.near,
+                "gave_way": list(t.gave_way),
+                "invalid": t.invalid,
+                "fixed_work_ms": t.fixed_work_ms,
+            }
             for t in search.trials
         ),
     )

@@ -52,6 +52,7 @@ from load.making import ensure
 from load.master import Conductor, ensure_shareable
 from load.measures import Measures
 from load.options import parser, told_options
+from load.pace import change
 from load.performing import Performance
 from load.plan import Plan
 from load.probes import ensure_known
@@ -303,6 +304,8 @@ def _find_capacity(options: argparse.Namespace, run: Run) -> int:
     say(f"capacity: {low} to {high} {found.unit}, {'both ends confirmed' if found.confirmed else 'not confirmed'}")
     if found.gave_way:
         say(f"what gave way: {', '.join(found.gave_way)}")
+    if changed := change(trial.fixed_work_ms for trial in search.trials):
+        say(f"this machine: between rates its speed changed by a factor of {changed:.2f} (a fixed piece of work)")
     say(f"page: {out / 'index.html'}")
     return code
 

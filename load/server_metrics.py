@@ -29,6 +29,8 @@ from fixtures.deployment import Deployment
 from fixtures.errors import StartError
 from fixtures.journal import Journal, Started
 from load.exposition import Look, figures, look
+from load.pace import fixed_work_ms
+from reports.load import FIXED_WORK
 
 __all__ = ["Sampler", "beside", "main"]
 
@@ -50,13 +52,14 @@ class Sampler:
         self._used: dict[str, tuple[float, float]] = {}
 
     def sample(self) -> tuple[float, dict[str, float]]:
-        """Give the moment and the figures by name; `problems` says whose there were none of in this look, and why."""
+        """Give the moment and the figures by name, with this machine's speed; `problems` says who gave none, and why."""
         found: dict[str, float] = {}
         self.problems.clear()
         for name, url in self.homeservers.items():
             found.update({f"synapse:{name}:{key}": value for key, value in self._of_homeserver(name, url).items()})
         for name, value in self._of_components().items():
             found[name] = value
+        found[FIXED_WORK] = fixed_work_ms()
         return time.monotonic(), found
 
     def _of_homeserver(self, name: str, url: str) -> dict[str, float]:

@@ -7,6 +7,7 @@ so does a message that was lost where none was before.
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -138,6 +139,7 @@ def compare(a: Side, b: Side, margin: float = 0.1, least_ms: float = 5.0) -> Com
     missing = [
         what for what, x, y in (("verdict", a.verdicts, b.verdicts), ("load run", a.loads, b.loads)) if bool(x) != bool(y)
     ]
+    notes += _machine(a, b, margin)
     notes += [f"only one side has a {what} that can be compared" for what in missing]
     told = [rule.judgement for rule in rules] + [figure.judgement for figure in figures]
     if missing or (not a.verdicts and not a.loads):
@@ -155,6 +157,18 @@ def compare(a: Side, b: Side, margin: float = 0.1, least_ms: float = 5.0) -> Com
         figures=tuple(figures),
         notes=tuple(notes),
     )
+
+
+def _machine(a: Side, b: Side, margin: float) -> list[str]:
+    """Tell where the generator's machine was another, or another one: what differs may be its doing."""
+    before, after = ([ms for ms in (load.fixed_work_ms for load in side.loads) if ms] for side in (a, b))
+    if not before or not after:
+        return []
+    ratio = statistics.median(after) / statistics.median(before)
+    if 1 / (1 + margin) <= ratio <= 1 + margin:
+        return []
+    slower, times = ("B", ratio) if ratio > 1 else ("A", 1 / ratio)
+    return [f"the generator's machine was slower in {slower}: the same piece of work took {times:.2f} times as long"]
 
 
 def _rate(report: LoadReport) -> str:

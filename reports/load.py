@@ -6,6 +6,7 @@ writes `holds` over an objective that failed, a figure that is missing, or a run
 
 from __future__ import annotations
 
+import statistics
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -17,6 +18,7 @@ from reports.redaction import Redactor
 from reports.verdict import Deployment, Outcome
 
 __all__ = [
+    "FIXED_WORK",
     "Bands",
     "Capacity",
     "Health",
@@ -37,6 +39,8 @@ __all__ = [
 ]
 
 Window = Literal["warm-up", "measured", "cool-down"]
+FIXED_WORK = "machine:fixed-work-ms"
+"""The series that says how fast the generator's machine is: processor time of the same piece of work, in milliseconds."""
 
 
 class ProfileTold(Document):
@@ -248,6 +252,19 @@ class LoadReport(Document):
         cut = (f"cut short: {self.cut_short}",) if self.cut_short else ()
         left = (f"left behind: {self.left_behind}",) if self.left_behind else ()
         return (*cut, *left, *self.health.ailments, *self.health.flattering)
+
+    @property
+    def fixed_work_ms(self) -> float | None:
+        """How fast the generator's machine was in the measured window, by the series `FIXED_WORK`; None where nobody looked.
+
+        The median: what else a moment held is no matter.
+        """
+        seconds = {window.window: window.seconds for window in self.windows}
+        begin = seconds.get("warm-up", 0.0)
+        end = begin + seconds.get("measured", 0.0)
+        points = next((series.points for series in self.series if series.name == FIXED_WORK), ())
+        taken = [value for at, value in points if begin <= at <= end]
+        return statistics.median(taken) if taken else None
 
 
 def load_outcome(objectives: tuple[Objective, ...], health: Health, cut_short: str, left_behind: str = "") -> Outcome:

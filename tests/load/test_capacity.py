@@ -1,12 +1,16 @@
 """The search for the limit, against servers whose limit is known: quiet ones, noisy ones, and a tired generator."""
 
 import math
+import threading
+import time
 from collections.abc import Callable
 from random import Random
 
 import pytest
 
-from load.capacity import NEAR, Search, Trial, find, long_enough
+from load.capacity import NEAR, Search, Trial, answer, find, long_enough
+from load.pace import change, fixed_work_ms
+from reports.load import FIXED_WORK, Series
 from tests.load.simulated import TEXT, Server, play, profile, report
 
 
@@ -101,6 +105,46 @@ def test_a_rate_whose_latency_is_near_its_bound_says_so(takes: float, held: bool
     """The bound is a second, from when it was meant to when it was acknowledged."""
     trial = Trial.of(50, report(profile(), play(profile(), Server(lambda _: takes))))
     assert (trial.held, trial.near) == (held, near)
+
+
+def test_a_rate_tells_how_fast_the_machine_was_while_it_was_measured() -> None:
+    """The warm-up took the machine's time away, and so did somebody for a moment; the search says what is left of that."""
+    took = Series(name=FIXED_WORK, points=((5, 9.0), (20, 2.0), (30, 2.5), (40, 80.0), (50, 2.0), (73, 9.0)))
+    told = report(profile(), play(profile(), Server())).model_copy(update={"series": (took,)})
+    unknown = report(profile(), play(profile(), Server()))
+    trials = [Trial.of(50, told), Trial.of(50, unknown)]
+    assert [trial.fixed_work_ms for trial in trials] == [2.25, None]
+    assert [each["fixed_work_ms"] for each in answer(Search(50, trials=trials)).trials] == [2.25, None]
+
+
+def test_a_machine_s_speed_changed_by_a_factor_where_there_is_something_to_compare() -> None:
+    assert change([1.5, None, 1.2, 1.8]) == pytest.approx(1.5)
+    assert change([1.5, None]) is None
+
+
+def test_the_machine_s_speed_is_told_by_what_a_processor_did_and_not_by_whoever_else_is_there() -> None:
+    """Four others want the same interpreter: the work takes several times as long, and no more of the processor."""
+    ended = threading.Event()
+
+    def busy() -> None:
+        while not ended.is_set():
+            sum(range(1000))
+
+    others = [threading.Thread(target=busy) for _ in range(4)]
+    alone = min(fixed_work_ms() for _ in range(5))
+    for each in others:
+        each.start()
+    try:
+        begin = time.perf_counter()
+        beside = min(fixed_work_ms() for _ in range(5))
+        # Three pieces of work each.
+        taken = (time.perf_counter() - begin) * 1000 / 15
+    finally:
+        ended.set()
+        for each in others:
+            each.join()
+    assert taken > 2 * beside
+    assert beside < 2 * alone
 
 
 def test_what_was_lost_is_no_matter_of_chance() -> None:

@@ -106,12 +106,14 @@ def test_the_answer_of_a_search_tells_no_secret(tmp_path: Path) -> None:
     held = report(profile(), play(profile(), Server())).model_copy(update={"violations": (leaky,)})
     redactor = Redactor()
     redactor.learn("tres-secret")
-    trial = {"rate": 50.0, "held": True, "near": True, "gave_way": [], "invalid": ""}
+    trial = {"rate": 50.0, "held": True, "near": True, "gave_way": [], "invalid": "", "fixed_work_ms": 1.75}
     answer = Capacity(low=50.0, high=None, trials=(trial,))
     tell_capacity({50.0: held}, answer, tmp_path, redactor=redactor)
     assert "tres-secret" not in "".join(each.read_text() for each in tmp_path.iterdir())
     assert read_load(tmp_path / "load.json").capacity == answer
-    assert "held, near its bounds" in (tmp_path / "index.html").read_text()
+    page = (tmp_path / "index.html").read_text()
+    assert "held, near its bounds" in page
+    assert "<td>1.75</td>" in page, "how fast the machine was"
 
 
 def test_a_search_that_leaves_something_on_the_deployment_is_no_green(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from reports.compare import Judgement, Side, compare, exit_code, read_side
 from reports.compare_markdown import comparison_markdown
 from reports.files import ReportError, write_atomically
-from reports.load import write_load
+from reports.load import FIXED_WORK, Series, write_load
 from reports.model import dumped
 from reports.verdict import Status, Verdict
 from tests.reports.sample_runs import load_run, verdict
@@ -57,6 +57,22 @@ def test_one_run_a_side_cannot_tell_however_far_apart() -> None:
 
 def test_noise_larger_than_what_matters_cannot_tell() -> None:
     assert judged(loads(100, 3, noise=0.4), loads(110, 3, noise=0.4, seed=5)) == (Judgement.CANNOT_TELL, 3)
+
+
+def test_a_machine_that_was_slower_is_named_beside_what_differs() -> None:
+    """B took a half longer, and so did the same piece of work on the machine that asked: somebody should know."""
+
+    def on(machine_ms: float, seed: int) -> Side:
+        took = Series(name=FIXED_WORK, points=((1.0, machine_ms),))
+        side = loads(100 * machine_ms, 5, seed=seed)
+        return Side(side.name, [], [load.model_copy(update={"series": (took,)}) for load in side.loads])
+
+    assert compare(on(1.0, 1), on(1.5, 2)).notes == (
+        "the generator's machine was slower in B: the same piece of work took 1.50 times as long",
+    )
+    assert "slower in A" in compare(on(1.5, 1), on(1.0, 2)).notes[0]
+    assert compare(on(1.0, 1), on(1.05, 2)).notes == ()
+    assert compare(on(1.0, 1), loads(100, 5, seed=2)).notes == ()
 
 
 def test_a_lost_message_where_none_was_lost_is_worse_without_statistics() -> None:
