@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import Any
@@ -11,11 +10,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from conformance.proof import code_of
 from reports.compare import Comparison, Found, Judgement, compare, exit_code, read_side
 from reports.compare_markdown import comparison_markdown
-from reports.files import ReportError, write_atomically
+from reports.files import write_atomically
 from reports.load import read_load
 from reports.model import dumped
+from reports.proof import read as read_proof
 from reports.verdict import Outcome, read
 from vigie.commands import WrongUse
 
@@ -83,9 +84,9 @@ def _change(figure: Found) -> str:
 
 def gate(options: Namespace, console: Console) -> int:
     """Judge runs by what they wrote: the worst decides, a baseline is compared with, a proof must be whole."""
-    codes = [code for run in options.run for code in _of_run(run, console)]
+    codes = [code for run in options.runs for code in _of_run(run, console)]
     if options.baseline:
-        for run in options.run:
+        for run in options.runs:
             found = _compared(options.baseline, run, options.margin)
             _tell(found, console)
             codes.append(exit_code(found))
@@ -131,16 +132,11 @@ def _outcome(path: Path) -> tuple[Outcome, str]:
 
 
 def _proof(path: Path) -> tuple[Outcome, str]:
-    try:
-        counts = json.loads(path.read_text(encoding="utf-8"))["counts"]
-        faults, caught = int(counts["faults"]), int(counts["caught"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ReportError(f"{path}: no proof that can be read: {type(error).__name__}: {error}") from None
-    if not faults:
-        return Outcome.CANNOT_TELL, "no fault was tried"
-    return (
-        (Outcome.HOLDS, "") if caught == faults else (Outcome.DOES_NOT_HOLD, f"{faults - caught} of {faults} faults not caught")
-    )
+    proof = read_proof(path)
+    outcome = {0: Outcome.HOLDS, 1: Outcome.DOES_NOT_HOLD, 3: Outcome.CANNOT_TELL}[code_of(proof)]
+    missed = proof.counts.faults - proof.counts.caught
+    caught = f"{missed} of {proof.counts.faults} faults not caught" if missed else ""
+    return outcome, "; ".join(filter(None, (proof.doubt, caught, "" if proof.faults else "no fault was tried")))
 
 
 def add_to(commands: Any) -> None:
@@ -154,7 +150,7 @@ def add_to(commands: Any) -> None:
     compared.set_defaults(run=compare_runs)
 
     gated = commands.add_parser("gate", help="one exit code for a release: of runs that were made, and against a baseline")
-    gated.add_argument("run", type=Path, nargs="+", help="a run's folder, or a folder of runs")
+    gated.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="a run's folder, or a folder of runs")
     gated.add_argument("--baseline", type=Path, help="runs of before, to compare with")
     _add_margin(gated)
     gated.set_defaults(run=gate)

@@ -4,6 +4,7 @@ import json
 import subprocess
 from argparse import Namespace
 from collections.abc import Callable
+from datetime import UTC, datetime
 from io import StringIO
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from rich.console import Console
 
 from reports.files import ReportError
 from reports.load import LoadReport, write_load
+from reports.proof import Proof, Tried, make_proof
+from reports.proof import write as write_proof
 from reports.redaction import Redactor
 from reports.verdict import Status, write
 from tests.reports.sample_runs import load_run, verdict
@@ -32,9 +35,25 @@ def checked(folder: Path, **statuses: Status) -> Path:
     return folder
 
 
+def proof(*caught: bool, doubt: str = "") -> Proof:
+    tried = [
+        Tried(
+            id=f"fault-{number}",
+            rule="REG-1",
+            how="module",
+            caught=each,
+            checks_turned=("check",) if each else (),
+            reason="" if each else "no check turned",
+            in_force="it was asked for",
+        )
+        for number, each in enumerate(caught)
+    ]
+    return make_proof(tried, started=datetime.now(UTC), seconds=1.0, baseline=1, doubt=doubt)
+
+
 def opened(*folders: Path, baseline: Path | None = None) -> tuple[int, str]:
     out = StringIO()
-    code = gate(Namespace(run=list(folders), baseline=baseline, margin=0.1), Console(file=out, width=200))
+    code = gate(Namespace(runs=list(folders), baseline=baseline, margin=0.1), Console(file=out, width=200))
     return code, out.getvalue()
 
 
@@ -90,15 +109,41 @@ def test_a_broken_rule_is_told_before_a_slower_one(tmp_path: Path) -> None:
     assert opened(after, broken, baseline=before)[0] == 1
 
 
-@pytest.mark.parametrize(("faults", "caught", "code"), [(120, 120, 0), (120, 119, 1), (0, 0, 3)])
-def test_a_proof_with_a_hole_closes_the_gate(faults: int, caught: int, code: int, tmp_path: Path) -> None:
-    (tmp_path / "proof.json").write_text(json.dumps({"counts": {"faults": faults, "caught": caught}}))
-    assert opened(checked(tmp_path, **{"REG-1": Status.PASS}))[0] == code
+@pytest.mark.parametrize(
+    ("caught", "doubt", "code"),
+    [
+        ([True, True], "", 0),
+        ([True, False], "", 1),
+        ([], "", 3),
+        ([True], "interrupted; 252 faults were not tried", 3),
+    ],
+)
+def test_a_proof_with_a_hole_closes_the_gate(caught: list[bool], doubt: str, code: int, tmp_path: Path) -> None:
+    write_proof(proof(*caught, doubt=doubt), tmp_path / "proof.json")
+    found, said = opened(checked(tmp_path, **{"REG-1": Status.PASS}))
+    assert found == code
+    assert doubt in said
+
+
+def test_a_proof_of_which_only_the_counts_are_there_is_none(tmp_path: Path) -> None:
+    (tmp_path / "proof.json").write_text(json.dumps({"counts": {"faults": 120, "caught": 120}}))
+    with pytest.raises(ReportError, match=r"proof\.json"):
+        opened(checked(tmp_path, **{"REG-1": Status.PASS}))
+
+
+def test_the_gate_is_asked_as_a_pipeline_asks_it(vigie: Vigie, tmp_path: Path) -> None:
+    """By its command line, for two folders: one holds, and with one that does not it closes."""
+    good = checked(tmp_path / "good", **{"REG-1": Status.PASS})
+    bad = checked(tmp_path / "bad", **{"REG-1": Status.FAIL})
+    held, broken = vigie("gate", str(good)), vigie("gate", str(good), str(bad))
+    assert (held.returncode, broken.returncode) == (0, 1), held.stderr + broken.stderr
+    assert "gate OPEN" in held.stdout
+    assert "gate CLOSED" in broken.stdout
 
 
 def test_no_run_and_no_sense_are_refused(tmp_path: Path) -> None:
     with pytest.raises(WrongUse, match="is this a run"):
         opened(tmp_path)
     (tmp_path / "proof.json").write_text("[]")
-    with pytest.raises(ReportError, match="no proof that can be read"):
+    with pytest.raises(ReportError, match=r"proof\.json"):
         opened(tmp_path)
