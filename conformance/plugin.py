@@ -86,7 +86,8 @@ class Suite:
         self.people: str = people if people is not None else "" if fresh else secrets.token_hex(4)
         self.secret = secrets.token_hex(16)
         stamp = datetime.now().strftime("%Y-%m-%dT%H-%M-%S")
-        default = config.rootpath / "reports" / "runs" / stamp
+        # Two runs may begin in the same second, and neither is to read what the other wrote.
+        default = config.rootpath / "reports" / "runs" / f"{stamp}-{secrets.token_hex(2)}"
         self.out = Path(told.get("vigie_out") or config.getoption("--out") or default)
         self.deploying = Deploying(config, told.get("vigie_deployment", ""))
         self.catalogue = load()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import re
 import signal
 import sys
 from collections.abc import Sequence
@@ -44,6 +45,13 @@ def _levels(text: str) -> str:
     return ",".join(names)
 
 
+def _name(text: str) -> str:
+    # It becomes the name of a folder that is emptied first.
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no name: letters, digits, '-', '_' and '.', a letter or digit first")
+    return text
+
+
 def parser() -> argparse.ArgumentParser:
     """Give the parser of the whole command line."""
     whole = _Parser(prog="vigie", description="Does a Tchap deployment keep the promises of its user guide?")
@@ -55,7 +63,7 @@ def parser() -> argparse.ArgumentParser:
     rules.set_defaults(run=commands.rules)
 
     up = commands_.add_parser("up", help="start a deployment and leave it running")
-    up.add_argument("--name", default="default", help="name of the deployment; several can run side by side")
+    up.add_argument("--name", type=_name, default="default", help="name of the deployment; several can run side by side")
     up.add_argument("--ports", type=int, help="count ports from here, so that addresses stay the same")
     up.add_argument("--write", type=Path, metavar="FILE", help="write the deployment's TOML here too")
     up.add_argument("--foreground", action="store_true", help="stay, and end the deployment on Ctrl-C")
@@ -110,7 +118,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     # A shell's hang-up and a supervisor's end are to be tidied up after, like Ctrl-C.
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _interrupt)
+        # Under nohup a hang-up is nobody's business.
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _interrupt)
     # Where nobody watches, nothing is cut to the width of a terminal that is not there.
     console = Console() if sys.stdout.isatty() else Console(width=200)
     try:

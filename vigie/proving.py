@@ -45,7 +45,7 @@ def prove(options: Namespace, console: Console) -> int:
         for each in faults:
             console.print(Text(f"{each.rule:<8} {each.how:<7} {each.id}: {each.says}"), soft_wrap=True)
         return 0
-    default = PROJECT / "reports" / "proofs" / datetime.now().strftime("%Y-%m-%dT%H-%M-%S")
+    default = PROJECT / "reports" / "proofs" / f"{datetime.now():%Y-%m-%dT%H-%M-%S}-{secrets.token_hex(2)}"
     out = (options.out or default).resolve()
     shown = _Progress(console)
     run = ProofRun(faults, out, options.workers, on_phase=shown.phase, on_step=shown.step, on_tried=shown.tried)

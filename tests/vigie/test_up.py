@@ -62,6 +62,15 @@ def test_up_stays_and_down_ends_it(vigie: Vigie, name: str) -> None:
     assert running(name) == [] and not (home() / name).exists()
 
 
+@pytest.mark.parametrize("name", ["..", ".", "", "a/b", "/tmp/somebody-s"])
+def test_a_name_that_would_empty_another_folder_is_refused(vigie: Vigie, name: str) -> None:
+    """A deployment's folder is made anew at every start: what is no name of one is somebody else's folder."""
+    done = vigie("up", "--name", name)
+    assert done.returncode == 4
+    assert "is no name" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
 def test_two_deployments_stand_side_by_side(vigie: Vigie, name: str, deployment: Deployment) -> None:
     done = vigie("up", "--name", name, "--database", "sqlite")
     assert done.returncode == 0, done.stderr
