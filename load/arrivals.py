@@ -17,7 +17,7 @@ from random import Random
 
 from load.errors import ScheduleError
 from load.profile import ACTS, Profile
-from load.shapes import Point, Replay, area, peak, scaled
+from load.shapes import Point, Replay, area, cut, peak, scaled
 
 __all__ = ["Arrival", "dice", "offered_between", "peak_rate", "replayed", "schedule", "times"]
 
@@ -68,7 +68,7 @@ def peak_rate(profile: Profile) -> float:
 
 def offered_between(profile: Profile, begin: float, end: float) -> float:
     """Give how many arrivals a shape means between two moments, on average."""
-    return area(_cut(_points(profile), begin, end))
+    return area(cut(_points(profile), begin, end))
 
 
 def times(points: list[Point], random: Random | None) -> Iterator[float]:
@@ -93,18 +93,7 @@ def _within(part: float, length: float, low: float, high: float) -> float:
 
 
 def _points(profile: Profile) -> list[Point]:
-    return scaled(_cut(profile.arrivals.points(profile.windows.total), 0, profile.windows.total), profile.factor)
-
-
-def _cut(points: list[Point], begin: float, end: float) -> list[Point]:
-    """Give the part of a shape between two moments."""
-    found: list[Point] = []
-    for (left, low), (right, high) in pairwise(points):
-        a, b = max(left, begin), min(right, end)
-        if a < b:
-            slope = (high - low) / (right - left)
-            found += [(a, low + slope * (a - left)), (b, low + slope * (b - left))]
-    return found
+    return scaled(cut(profile.arrivals.points(profile.windows.total), 0, profile.windows.total), profile.factor)
 
 
 def replayed(profile: Profile) -> str | None:

@@ -38,7 +38,9 @@ def told_options(options: argparse.Namespace) -> list[str]:
     told = ["--profile", Path(options.profile).name]
     for name in ("rate", "people", "measured", "seed"):
         if getattr(options, name) is not None:
-            told += [f"--{name}", f"{getattr(options, name):g}"]
+            told += [f"--{name}", f"{getattr(options, name):.12g}"]
+    if options.find_capacity:
+        told += ["--find-capacity", "--precision", f"{options.precision:.12g}"]
     if options.expect_workers:
         told += ["--master", "--expect-workers", str(options.expect_workers)]
     elif options.processes > 1:

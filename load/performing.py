@@ -158,17 +158,18 @@ class Performance:
         with self._watching(measures, around):
             dispatcher = gevent.spawn(crowd.dispatch, schedule(self.profile, self.shard, self.shards), self.start)
             cut = self._until(self.start + windows.total, lambda: False)
+            cut = cut or self._until(time.monotonic() + windows.grace, dispatcher.ready)
+            if cut:
+                dispatcher.kill()
+
+            def quiet() -> bool:
+                return not crowd.busy() and not measures.delivery.outstanding()
+
+            # What is still to come is waited for, but nobody is held up who wants to end it.
+            cut = cut or self._until(time.monotonic() + windows.grace, quiet)
             if cut:
                 self.cut_short = "interrupted"
-                dispatcher.kill()
-            elif not dispatcher.ready():
-                dispatcher.join(timeout=windows.grace)
-            grace = _CUT_GRACE if cut else windows.grace
-            self._until(
-                time.monotonic() + grace,
-                lambda: not crowd.busy() and not measures.delivery.outstanding(),
-                heed_stop=False,
-            )
+                self._until(time.monotonic() + _CUT_GRACE, quiet, heed_stop=False)
         crowd.abandon()
         measures.finish()
         if exporter:

@@ -12,7 +12,7 @@ from fixtures.toml_lines import line_of
 from load.distribution import Distribution
 from load.errors import ProfileError
 from load.goals import Objective
-from load.shapes import Arrivals, Replay, peak
+from load.shapes import Arrivals, Replay, cut, peak
 from load.windows import Windows
 
 __all__ = ["ACTS", "PROFILES", "Act", "Bounds", "Population", "ProbePlan", "Profile", "RoomPlan", "names"]
@@ -203,7 +203,11 @@ class Profile(_Part):
         if rate is not None:
             if isinstance(self.arrivals, Replay):
                 raise ProfileError(f"profile {self.name}: a recording is replayed as it is; change its speed, not its rate")
-            changed._factor = rate / peak(changed.arrivals.points(changed.windows.total))
+            # Of what is played: a curve that is longer than the windows may have its height behind them.
+            highest = peak(cut(changed.arrivals.points(changed.windows.total), 0, changed.windows.total))
+            if not highest:
+                raise ProfileError(f"profile {self.name}: nothing arrives in its {changed.windows.total:g} s; measure longer")
+            changed._factor = rate / highest
         return changed
 
 

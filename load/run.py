@@ -30,6 +30,7 @@ import dataclasses
 import gc
 import logging
 import time
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -44,6 +45,7 @@ from gevent.event import Event
 
 from fixtures.deployment import Deployment
 from fixtures.errors import DeploymentError, FixtureError
+from fixtures.loopback import is_loopback
 from fixtures.preflight import ensure_answers
 from load import aftermath
 from load.arrivals import peak_rate
@@ -63,6 +65,7 @@ from load.server_metrics import Sampler, beside
 from load.staying import Visit
 from load.store import Store
 from load.worker import work
+from reports.files import ReportError
 from reports.load import LoadReport
 
 __all__ = ["main"]
@@ -95,9 +98,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
             quiet = (lambda _line: None) if options.quiet else say
             return work(options.master_host, options.master_port, stop, ensure_allowed, quiet)
         return _run(options, stop)
-    except FixtureError as error:
+    except (FixtureError, ReportError) as error:
         sys.stderr.write(f"vigie load: {error}\n")
         return NOT_SET_UP
+    except OSError as error:
+        # A folder that is none, a port that is taken, a disk that is full.
+        where = f"{error.filename}: " if error.filename else ""
+        sys.stderr.write(f"vigie load: {where}{error.strerror or error}\n")
+        return NOT_SET_UP
+    except Exception:
+        # A mistake of ours says nothing of the server: Python's own exit code would say that it does not hold.
+        traceback.print_exc()
+        return CANNOT_TELL
 
 
 def _run(options: argparse.Namespace, stop: Event) -> int:
@@ -109,6 +121,9 @@ def _run(options: argparse.Namespace, stop: Event) -> int:
     ensure_shareable(profile, options.expect_workers or options.processes)
     ensure_allowed(deployment, profile, say)
     ensure_answers(deployment)
+    if options.out is not None and not options.populate_only:
+        # Before anybody is made for it.
+        aftermath.folder(options.out)
     began = time.monotonic()
     told = [0.0]
 
@@ -288,10 +303,14 @@ def _find_capacity(options: argparse.Namespace, run: Run) -> int:
             say(f"once at {search.start:.4g} a second that nobody judges: what is done for the first time takes longer")
             hold(play, search.start, run.profile.windows.measured)
             found = find(partial(attempt, play), search, progress)
-    except _Interrupted:
+    except (_Interrupted, FixtureError) as error:
+        stopped = run.stop.is_set()
         if not reports:
+            if not stopped:
+                raise
             raise FixtureError("interrupted before the first rate was tried; nothing is known of the limit") from None
-        found, cut_short = answer(search), "interrupted"
+        # What was found by then took its time, and stands.
+        found, cut_short = answer(search), "interrupted" if stopped else str(error)
     told = partial(tell_capacity, reports, found, out, cut_short)
     code = told(aftermath.redactor(run.deployment, run.store))
     if stays := run.leave():
@@ -317,15 +336,11 @@ def ensure_allowed(deployment: Deployment, profile: Profile, say: Callable[[str]
     people = profile.population.people + profile.population.guests
     keys = "; before, all of their devices give the keys of their rooms" if profile.population.keys_given else ""
     say(f"load on {', '.join(hosts)}: {people} people, at most {rate:g} acts a second, profile {profile.name}{keys}")
-    elsewhere = [host for host in hosts if not _is_loopback(host)]
+    elsewhere = [host for host in hosts if not is_loopback(host)]
     if elsewhere and "load" not in deployment.allow:
         raise DeploymentError(
             f'{deployment.name} does not allow load on {", ".join(elsewhere)}: its TOML needs allow = ["load"], by its owner'
         )
-
-
-def _is_loopback(host: str) -> bool:
-    return host in ("localhost", "::1") or host.startswith("127.")
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-__all__ = ["Arrivals", "Constant", "Day", "Point", "Ramp", "Replay", "Spike", "Steps", "peak", "scaled"]
+__all__ = ["Arrivals", "Constant", "Day", "Point", "Ramp", "Replay", "Spike", "Steps", "area", "cut", "peak", "scaled"]
 
 Point = tuple[float, float]
 Rate = Annotated[float, Field(gt=0, le=100_000)]
@@ -146,6 +146,17 @@ def peak(points: list[Point]) -> float:
 def scaled(points: list[Point], factor: float) -> list[Point]:
     """Give the same shape at another height."""
     return [(at, rate * factor) for at, rate in points]
+
+
+def cut(points: list[Point], begin: float, end: float) -> list[Point]:
+    """Give the part of a shape between two moments."""
+    found: list[Point] = []
+    for (left, low), (right, high) in pairwise(points):
+        a, b = max(left, begin), min(right, end)
+        if a < b:
+            slope = (high - low) / (right - left)
+            found += [(a, low + slope * (a - left)), (b, low + slope * (b - left))]
+    return found
 
 
 def area(points: list[Point]) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import ssl
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import count
@@ -107,4 +108,4 @@ class Surroundings:
 
     def _limited(self) -> None:
         if self.measures is not None:
-            self.measures.limited()
+            self.measures.limited(time.monotonic())

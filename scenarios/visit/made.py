@@ -14,10 +14,12 @@ import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from fixtures.deployment import Deployment
 from fixtures.embedded import PROJECT
-from fixtures.journal import Started, identity_of, is_alive
+from fixtures.journal import Journal, Started, identity_of, is_alive
+from fixtures.loopback import is_loopback
 
 __all__ = ["Account", "Device", "Kind", "Made", "Room", "Things", "home", "is_visited", "journals", "new_tag", "populations"]
 
@@ -25,8 +27,14 @@ Kind = Literal["run", "population"]
 
 
 def is_visited(deployment: Deployment) -> bool:
-    """Tell whether a deployment is somebody else's."""
-    return deployment.kind == "remote"
+    """Tell whether a deployment is somebody else's: every one but what runs on this machine and has a launcher's journal.
+
+    A file that `vigie up` wrote may have been copied and given other addresses: what it says of its kind is not so any more.
+    """
+    if deployment.kind == "remote" or deployment.storage is None or deployment.storage.processes is None:
+        return True
+    here = all(is_loopback(urlsplit(each.url).hostname or "") for each in deployment.homeservers)
+    return not here or not (deployment.storage.processes / Journal.NAME).is_file()
 
 
 def home() -> Path:

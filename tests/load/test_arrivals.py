@@ -107,6 +107,13 @@ def test_a_working_day_has_its_peak_at_half_past_nine_and_a_quiet_lunch() -> Non
     assert around(15.5) > 1.5 * around(12.5)
 
 
+def test_a_rate_that_is_asked_for_is_that_of_what_is_played() -> None:
+    """Thirty seconds of a Monday morning that takes an hour to its height: ten a second are ten in these thirty seconds."""
+    morning = Profile.read("monday-nine")
+    assert peak_rate(morning.with_changes(rate=10, measured=30)) == pytest.approx(10)
+    assert peak_rate(morning.with_changes(rate=10)) == pytest.approx(10)
+
+
 def test_a_profile_at_another_rate_keeps_its_shape() -> None:
     base = profile('{ shape = "spike", base = 2, peak = 20, begin = 400, hold = 100 }').with_changes(rate=40)
     assert peak_rate(base) == pytest.approx(40)
