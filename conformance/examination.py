@@ -116,7 +116,8 @@ class Patient:
             raise _Lacks(f"{homeserver.url} is {named}, the file says {homeserver.server_name}")
         told = self._get(f"{homeserver.url}/_matrix/federation/v1/version")
         server = _object(told).get("server") if told.status_code == 200 else None
-        return " ".join(str(server[each]) for each in ("name", "version")) if isinstance(server, dict) else "version not told"
+        said = [str(server[each]) for each in ("name", "version") if each in server] if isinstance(server, dict) else []
+        return " ".join(said) or "version not told"
 
     def _administrator(self, homeserver: Homeserver) -> Finding:
         part = f"administrator of {homeserver.name}"
@@ -213,6 +214,10 @@ class Patient:
     def _get(self, url: str, headers: dict[str, str] | None = None) -> httpx.Response:
         try:
             return self._http.get(url, headers=headers)
+        except (httpx.LocalProtocolError, httpx.InvalidURL, ValueError) as error:
+            # What these say holds the header's value, a token: only the kind is told.
+            said = f"cannot be asked ({type(error).__name__}): correct the address, or the token"
+            raise _Lacks(f"{url.split('?', 1)[0]}: {said}") from None
         except httpx.HTTPError as error:
             raise _Lacks(f"{url.split('?', 1)[0]}: {error or type(error).__name__}") from None
 
@@ -226,6 +231,6 @@ class Patient:
 def _object(answer: httpx.Response) -> dict[str, object]:
     try:
         content = answer.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         raise _Lacks(f"{str(answer.url).split('?', 1)[0]} gives no JSON") from None
     return content if isinstance(content, dict) else {}

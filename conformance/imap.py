@@ -29,17 +29,26 @@ _PATIENCE = 20.0
 @contextmanager
 def _opened(place: MailPlace, ca: Path | None) -> Iterator[imaplib.IMAP4]:
     """Log in and open the folder for reading alone; raises `Unreachable`, without the password."""
-    address = urlsplit(place.url)
+    try:
+        address = urlsplit(place.url)
+        port = address.port
+    except ValueError:
+        raise Unreachable(f"{place.url}: its address has no possible host and port") from None
     context = ssl.create_default_context(cafile=str(ca) if ca else None)
     try:
         client: imaplib.IMAP4
         if address.scheme == "imaps":
-            client = imaplib.IMAP4_SSL(address.hostname or "", address.port or 993, ssl_context=context, timeout=_PATIENCE)
+            client = imaplib.IMAP4_SSL(address.hostname or "", port or 993, ssl_context=context, timeout=_PATIENCE)
         else:
-            client = imaplib.IMAP4(address.hostname or "", address.port or 143, timeout=_PATIENCE)
+            client = imaplib.IMAP4(address.hostname or "", port or 143, timeout=_PATIENCE)
         with client:
-            client.login(place.user, place.password.get_secret_value() if place.password else "")
-            told, _ = client.select(place.folder, readonly=True)
+            try:
+                client.login(place.user, place.password.get_secret_value() if place.password else "")
+                told, _ = client.select(place.folder, readonly=True)
+            except UnicodeError:
+                raise Unreachable(
+                    f"{place.url}: user, password and folder of [mail] must be ASCII, as IMAP's commands"
+                ) from None
             if told != "OK":
                 raise Unreachable(f"{place.url}: no folder {place.folder}")
             yield client

@@ -91,6 +91,17 @@ def test_wrong_password_is_told_without_it(server: Server) -> None:
     assert server.url in str(raised.value) and "faux-mot-secret" not in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    ("url", "password", "said"),
+    [("imap://127.0.0.1:abc", "x", "its address"), ("imap://[::1", "x", "its address"), (None, "été-secret", "ASCII")],
+)
+def test_what_no_file_gives_any_more_is_one_line(server: Server, url: str | None, password: str, said: str) -> None:
+    place = server.place().model_copy(update={"url": url or server.url, "password": SecretStr(password)})
+    with pytest.raises(Unreachable, match=said) as raised:
+        ensure_reads(place, server.ca)
+    assert "secret" not in str(raised.value) and "\n" not in str(raised.value)
+
+
 def test_nobody_there_is_told() -> None:
     place = MailPlace(kind="imap", url="imap://127.0.0.1:9", user="vigie", password=SecretStr("x"))
     with pytest.raises(Unreachable, match=r"127\.0\.0\.1:9"):
