@@ -29,8 +29,12 @@ def read_overlays(arguments: list[str]) -> dict[str, dict[str, Any]]:
         if name not in (each.name for each in Plan().homeservers):
             raise DeploymentError(f"--overlay {argument}: no homeserver {name}; there are agents-1, agents-2, external")
         try:
-            content = yaml.safe_load(Path(file).read_text())
-        except (OSError, yaml.YAMLError) as error:
+            content = yaml.safe_load(Path(file).read_text(encoding="utf-8"))
+        except UnicodeDecodeError as error:
+            raise DeploymentError(f"--overlay {file}: not UTF-8 text, at byte {error.start}: save it in UTF-8") from None
+        except RecursionError:
+            raise DeploymentError(f"--overlay {file}: nested too deeply for a configuration") from None
+        except (OSError, yaml.YAMLError, ValueError) as error:
             raise DeploymentError(f"--overlay {file}: {str(error).splitlines()[0]}") from None
         if not isinstance(content, dict):
             raise DeploymentError(f"--overlay {file}: not a mapping of Synapse's settings")

@@ -47,6 +47,10 @@ def prove(options: Namespace, console: Console) -> int:
         return 0
     default = PROJECT / "reports" / "proofs" / f"{datetime.now():%Y-%m-%dT%H-%M-%S}-{secrets.token_hex(2)}"
     out = (options.out or default).resolve()
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FixtureError(f"--out {out}: cannot be made: {error.strerror or error}; name another folder") from None
     shown = _Progress(console)
     run = ProofRun(faults, out, options.workers, on_phase=shown.phase, on_step=shown.step, on_tried=shown.tried)
     try:

@@ -27,6 +27,17 @@ def test_what_is_not_there_is_said_in_a_line(vigie: Vigie, arguments: tuple[str,
     assert len(done.stderr.strip().splitlines()) == 1
 
 
+def test_a_folder_that_cannot_be_made_is_said_in_a_line(vigie: Vigie, tmp_path: Path) -> None:
+    file = tmp_path / "proof"
+    file.write_text("somebody's")
+    for out in (file, file / "deeper"):
+        done = vigie("prove", "--fault", "guest-makes-spaces", "--out", str(out))
+        assert done.returncode == 4
+        assert f"--out {out}: " in done.stderr and "name another folder" in done.stderr
+        assert len(done.stderr.strip().splitlines()) == 1
+    assert file.read_text() == "somebody's"
+
+
 def test_the_faults_are_listed(vigie: Vigie) -> None:
     done = vigie("prove", "--list")
     assert done.returncode == 0
