@@ -57,6 +57,8 @@ _NAME = _alternatives(_ALL)
 _QUERY = _alternatives([*_ALL, "signature", "sig"])
 _JOINED = _alternatives([name for name in _ALL if "_" in name])
 _MARK = PLACEHOLDER.pattern
+# What ends the user and password of an address, percent-encoded: delimiters, white space, quotes.
+_ENDS = "2F|3F|23|26|20|0A|0D|22|27|3C|3E"
 _BASE58 = "[1-9A-HJ-NP-Za-km-z]"
 
 
@@ -77,6 +79,20 @@ def _fixed(kind: str) -> Callable[[re.Match[str]], str]:
 _SHAPES: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str]], ...] = (
     # A private key in PEM, its line ends escaped or not, its end cut off or not.
     (re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----.*?(?:-----END [A-Z0-9 ]*PRIVATE KEY-----|\Z)", re.S), _fixed("key")),
+    # The password in an address, scheme://user:password@host; slashes escaped, or the whole percent-encoded, too.
+    (
+        re.compile(
+            rf"(?P<lead>:\\{{0,8}}/\\{{0,8}}/(?:{_MARK}|[^\s/?#@:\"'<>\\])*:)(?:{_MARK}|[^\s/?#\"'<>\\])+(?=@)",
+        ),
+        _fixed("password"),
+    ),
+    (
+        re.compile(
+            rf"(?i)(?P<lead>%(?:25)*3A%(?:25)*2F%(?:25)*2F(?:{_MARK}|(?!%(?:25)*(?:{_ENDS}|3A|40))[^\s/?#&\"'<>\\])*%(?:25)*3A)"
+            rf"(?:{_MARK}|(?!%(?:25)*(?:{_ENDS}))[^\s/?#&\"'<>\\])+(?=%(?:25)*40)"
+        ),
+        _fixed("password"),
+    ),
     # A header in a text, to the end of its line or of the quotes around it.
     (
         re.compile(
@@ -128,6 +144,7 @@ _SHAPES: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str]], ...] = (
 _HINT = re.compile(
     r"(?i)token|secret|passw|passphrase|sid|session|key|cookie|authorization|bearer|basic|x-matrix|macaroon|recovery"
     r"|mac['\"=%\\]|sig|\"k|MDA|eyJ|sy[trla]_|m[acu][tr]_|\bEs|ed25519"
+    r"|/\\{0,8}/[^\s/?#]*@|2F%(?:25)*2F(?:(?!%(?:25)*2F)[^\s/?#&])*%(?:25)*40"
 )
 
 

@@ -124,7 +124,7 @@ def test_what_holds_no_secret_is_unchanged(value: Any, known: list[str]) -> None
 shaped = st.sampled_from(
     ["token=", "&sid=", '"password": "', "\\\"access_token\\\": \\\"", "Authorization: Bearer ", "syt_", "%3Ftoken%3D", "Cookie: ",
      "-----BEGIN PRIVATE KEY-----", "-----END PRIVATE KEY-----", "<redacted:token>", "<redacted:", '"', "'", "\\", "&", "%26", "{", "}",
-     ":", "\n", " ", "abc123XYZ_", "client_secret: ", "X-Matrix origin=a,sig=", "eyJhbGciOi.", "EsTc "]
+     ":", "\n", " ", "abc123XYZ_", "https://zoe:", "https:\\/\\/zoe:", "https%3A%2F%2Fzoe%3A", "@", "%40", "/", "%2F", "h:8448", "client_secret: ", "X-Matrix origin=a,sig=", "eyJhbGciOi.", "EsTc "]
 )  # fmt: skip
 
 
@@ -169,6 +169,13 @@ def test_overlapping_secrets_both_go(first: str, second: str) -> None:
         ("a\n-----BEGIN EC PRIVATE KEY-----\nMHcC\n-----END EC PRIVATE KEY-----\nb", "a\n<redacted:key>\nb"),
         ("registration_shared_secret: hunter2hunter2", "registration_shared_secret: <redacted:secret>"),
         ("ed25519 a_AbCd " + "A" * 43, "ed25519 a_AbCd <redacted:key>"),
+        ("GET https://zoe:mot-secret@h:8448/_matrix", "GET https://zoe:<redacted:password>@h:8448/_matrix"),
+        ({"url": "imaps://zoe:m@t:secret!@h/"}, {"url": "imaps://zoe:<redacted:password>@h/"}),
+        ("postgresql://:x@h, redis://u:y@h", "postgresql://:<redacted:password>@h, redis://u:<redacted:password>@h"),
+        ('{"a": "https:\\/\\/zoe:mot-secret@h", "b": 1', '{"a": "https:\\/\\/zoe:<redacted:password>@h", "b": 1'),
+        ("/r?next=https%3A%2F%2Fzoe%3Amot%2Dsecret%40h%2Fp", "/r?next=https%3A%2F%2Fzoe%3A<redacted:password>%40h%2Fp"),
+        ("/r?next=https%253A%252F%252Fzoe%253Asecret%2540h", "/r?next=https%253A%252F%252Fzoe%253A<redacted:password>%2540h"),
+        ("https://<redacted:secret>:mot-secret@h", "https://<redacted:secret>:<redacted:password>@h"),
         ("EsTc" + " ab12".replace("1", "3") * 11 + ".", "<redacted:key>."),
     ],
 )  # fmt: skip
@@ -188,6 +195,10 @@ def test_secrets_by_name_and_shape(told: Any, cleaned: Any) -> None:
         "The password must have 12 characters. A token is needed; see the session key.",
         "/_matrix/client/v3/sync?since=s72594_4483_1934&timeout=0",
         "Bearer authentication is used",
+        "https://h:8448/_matrix/client/v3/profile/@zoe:h:8448 and https://h:8448, @zoe:h; https://matrix.to/#/@zoe:h:8448",
+        "https://zoe@h:8448/, mxc://127.0.0.2:8448/aBc, https://[::1]:8448/@zoe:h",
+        "/r?next=https%3A%2F%2Fh%3A8448%2Fu%2F%40zoe%3Ah&user=%40zoe%3Ah",
+        "['https://h:8448', '@zoe:h'] (https://h:8448)\n@zoe:h",
         1763890000000,
     ],
 )  # fmt: skip
