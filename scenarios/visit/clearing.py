@@ -106,9 +106,7 @@ class Clearing:
         self.made.note("gone", key=account.key)
 
     async def _session(self, account: Account, *, note: bool = True) -> Session | None:
-        home = self._home(account.server)
-        if home is None:
-            raise _Stays(f"the deployment's TOML has no homeserver {account.server}")
+        home = self._still_described(account.server)
         session = Session(self.transport, home.url, home.server_name, account.user_id, access_token=account.token, who="sweep")
         if account.token:
             answer = await session.get("/account/whoami")
@@ -169,9 +167,7 @@ class Clearing:
         return self._sessions.get(user_id)
 
     async def _device(self, device: Device) -> None:
-        home = self._home(device.server)
-        if home is None:
-            raise _Stays(f"the deployment's TOML has no homeserver {device.server}")
+        home = self._still_described(device.server)
         if device.token:
             own = Session(self.transport, home.url, home.server_name, device.user_id, access_token=device.token, who="sweep")
             if (await log_out(own)).status == 200:
@@ -192,6 +188,7 @@ class Clearing:
     async def _opening(self, key: str) -> None:
         """Find the room that somebody asked for and never heard of: it bears the tag, and its maker is in it."""
         server, user_id = self.made.things().openings[key]
+        self._still_described(server)
         account = self.made.things().accounts.get(user_id)
         session = await (self._keeper(user_id) if account is None else self._session(account))
         if session is not None:
@@ -238,6 +235,7 @@ class Clearing:
 
     async def _room(self, room: Room) -> None:
         """Have who stays leave the room, and every administrator there is remove it."""
+        self._still_described(room.server)
         try:
             await self._leave_as_keepers(room)
         except _BrokeDown:
@@ -291,6 +289,13 @@ class Clearing:
 
     def _home(self, server: str) -> Homeserver | None:
         return next((each for each in self.deployment.homeservers if each.server_name == server), None)
+
+    def _still_described(self, server: str) -> Homeserver:
+        """Give a homeserver; raises `_Stays` where the TOML has lost it since, of which nothing is heard any more."""
+        home = self._home(server)
+        if home is None:
+            raise _Stays(f"the deployment's TOML has no homeserver {server}")
+        return home
 
     def _administrator(self, home: Homeserver | None) -> Session | None:
         if home is None or home.admin_url is None or home.admin_token is None:

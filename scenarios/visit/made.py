@@ -216,7 +216,7 @@ def _take(things: Things, entry: dict[str, Any]) -> None:
 
 
 def journals(deployment: Deployment, folder: Path | None = None) -> list[Made]:
-    """Give the journals of runs on this deployment, known by its homeservers' names."""
+    """Give the journals of runs on this deployment, known by the name of any of its homeservers."""
     return [each for each in _of(deployment, folder) if each.kind == "run"]
 
 
@@ -226,9 +226,10 @@ def populations(deployment: Deployment, folder: Path | None = None) -> list[Made
 
 
 def _of(deployment: Deployment, folder: Path | None) -> list[Made]:
-    servers = sorted(each.server_name for each in deployment.homeservers)
+    # One in common is enough: the TOML may have gained or lost a homeserver since, and what was made is still there.
+    servers = {each.server_name for each in deployment.homeservers}
     found = [Made(path) for path in sorted((folder or home()).glob("*.jsonl"))]
-    return [each for each in found if each.head().get("servers") == servers]
+    return [each for each in found if servers & set(each.head().get("servers", ()))]
 
 
 def new_tag() -> str:
