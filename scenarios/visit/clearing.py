@@ -124,9 +124,11 @@ class Clearing:
         session.access_token = None
         body = {"type": "m.login.password", "identifier": identifier, "password": account.password}
         answer = _said(await session.post("/login", body))
-        if answer.status != 200:
+        told = _object(answer)
+        user_id, token = told.get("user_id"), told.get("access_token")
+        if answer.status != 200 or not isinstance(user_id, str) or not isinstance(token, str):
             return None
-        session.user_id, session.access_token = answer.json()["user_id"], answer.json()["access_token"]
+        session.user_id, session.access_token = user_id, token
         if note:
             self.made.note("account", key=account.key, server=account.server, token=session.access_token)
         return session
@@ -140,19 +142,24 @@ class Clearing:
             raise _Stays(f"its login is refused, and there is no administrator of {account.server}")
         user_id = account.user_id or await self._by_address(administrator, account.address)
         if not user_id:
+            if account.sure:
+                raise _Stays(f"it was made, and {account.server} knows nobody by this address any more")
             return
         known = await administrator.get(path("_synapse", "admin", "v2", "users", user_id))
-        if known.status == 404 or known.json().get("deactivated") is True:
+        if _is_unknown(known) or (known.status == 200 and _object(known).get("deactivated") is True):
             return
         # It was there a moment ago: that it is unknown now, or the request is, leaves an account that people log in to.
         where = path("_synapse", "admin", "v1", "deactivate", user_id)
-        await self._take(administrator, "POST", where, {"erase": True}, gone=(200,))
+        await self._take(administrator, "POST", where, {"erase": True}, unknown_is_gone=False)
 
     async def _by_address(self, administrator: Session, address: str) -> str:
         found = await administrator.get(path("_synapse", "admin", "v1", "threepid", "email", "users", address))
-        if found.status not in (200, 404):
+        if _is_unknown(found):
+            return ""
+        user_id = _object(found).get("user_id")
+        if found.status != 200 or not isinstance(user_id, str) or not user_id:
             raise _Stays(f"{found}")
-        return str(found.json().get("user_id", ""))
+        return user_id
 
     # What people who stay were given
 
@@ -176,7 +183,7 @@ class Clearing:
         owner, administrator = await self._keeper(device.user_id), self._administrator(home)
         if owner is not None:
             known = await owner.get(path("devices", device.device_id))
-            if known.status != 404:
+            if not _is_unknown(known):
                 await remove_device(owner, device.device_id, self.people[device.user_id].password)
         elif administrator is not None:
             where = path("_synapse", "admin", "v2", "users", device.user_id, "devices", device.device_id)
@@ -203,12 +210,13 @@ class Clearing:
     async def _unheard_of(self, maker: Session, server: str) -> bool | None:
         """Note somebody's rooms that bear the tag and are not noted yet; tells of any, None where there is none."""
         answer = await maker.get("/joined_rooms")
-        if answer.status != 200:
+        joined = _object(answer).get("joined_rooms")
+        if answer.status != 200 or not isinstance(joined, list):
             raise _Stays(f"{answer}")
         found = None
-        for room_id in set(answer.json().get("joined_rooms", ())) - set(self.made.things().rooms):
+        for room_id in set(joined) - set(self.made.things().rooms):
             created = _said(await maker.get(path("rooms", room_id, "state", "m.room.create")))
-            if created.status == 200 and created.json().get("vigie") == self.made.tag:
+            if created.status == 200 and _object(created).get("vigie") == self.made.tag:
                 self.made.note("room", room_id=room_id, server=server, user_id=maker.user_id)
                 found = True
         return found
@@ -218,10 +226,10 @@ class Clearing:
     async def _leave_all(self, session: Session) -> None:
         params = {"filter": _INVITATIONS, "timeout": 0}
         answer = await session.get("/sync", params)
-        rooms = answer.json().get("rooms", {}) if answer.status == 200 else {}
+        rooms = _object(answer).get("rooms", {}) if answer.status == 200 else {}
         joined = await session.get("/joined_rooms")
         present = {*rooms.get("join", {}), *rooms.get("invite", {}), *rooms.get("knock", {})}
-        present |= set(joined.json().get("joined_rooms", ())) if joined.status == 200 else set()
+        present |= set(_object(joined).get("joined_rooms", ())) if joined.status == 200 else set()
         for room_id in sorted(present):
             await session.post(path("rooms", room_id, "leave"), {})
             await session.post(path("rooms", room_id, "forget"), {})
@@ -258,7 +266,7 @@ class Clearing:
         await self._aliases(maker, room)
         answer = _said(await maker.get(path("rooms", room.room_id, "members"), {"not_membership": "leave"}))
         # Where the maker left, everybody else did before: who leaves a room of theirs is the last to go.
-        present = [each["state_key"] for each in answer.json().get("chunk", ())] if answer.status == 200 else []
+        present = [each["state_key"] for each in _object(answer).get("chunk", ())] if answer.status == 200 else []
         for user_id in sorted(present, key=lambda each: each == room.user_id):
             session = await self._keeper(user_id)
             if session is not None:
@@ -268,9 +276,9 @@ class Clearing:
     # Administrators
 
     async def _take(
-        self, administrator: Session, method: str, where: str, body: dict[str, Any], *, gone: tuple[int, ...] = (200, 404)
+        self, administrator: Session, method: str, where: str, body: dict[str, Any], *, unknown_is_gone: bool = True
     ) -> None:
-        """Have an administrator take something away; `gone` are the answers by which it is. Raises `_Stays` or `NotInTime`."""
+        """Have an administrator take something away. Raises `_Stays` or `NotInTime`."""
         last = ""
 
         async def asked() -> Response | None:
@@ -284,7 +292,9 @@ class Clearing:
 
         missing = "the server's answer to its administrator, other than that it broke down"
         answer = await until(self.transport, asked, deadline=_AGAIN, missing=missing, pause=_PAUSE, seen=lambda: last)
-        if answer.status not in gone:
+        # A front that answers everything with its own page took nothing away.
+        done = answer.status == 200 and answer.body.lstrip().startswith(b"{")
+        if not done and not (unknown_is_gone and _is_unknown(answer)):
             raise _Stays(f"{answer}")
 
     def _home(self, server: str) -> Homeserver | None:
@@ -309,6 +319,23 @@ def _said(answer: Response) -> Response:
     if answer.status >= 500 or answer.status == 429:
         raise _BrokeDown(f"{answer}")
     return answer
+
+
+def _is_unknown(answer: Response) -> bool:
+    """Tell whether a homeserver itself says that there is no such thing; raises `_Stays` for any other 404.
+
+    A front that hides a request answers 404 as well, and so does a homeserver that does not have it: with a page, or with
+    M_UNRECOGNIZED. What they were asked about is there all the same.
+    """
+    if answer.status == 404 and answer.errcode != "M_NOT_FOUND":
+        raise _Stays(f"{answer}")
+    return answer.status == 404
+
+
+def _object(answer: Response) -> dict[str, Any]:
+    """Give what an answer tells; nothing where it is no JSON object, as a front's own pages are not."""
+    content = answer.json()
+    return content if isinstance(content, dict) else {}
 
 
 async def _log_out(session: Session) -> None:
