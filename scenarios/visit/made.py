@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 from fixtures.deployment import Deployment
 from fixtures.embedded import PROJECT
+from fixtures.errors import FixtureError
 from fixtures.journal import Journal, Started, identity_of, is_alive
 from fixtures.loopback import is_loopback
 
@@ -122,17 +123,25 @@ class Made:
         self._append({"what": kind, **whose, **more})
 
     def note(self, what: str, **details: Any) -> None:
-        """Write something down; it is on the disk when this returns."""
+        """Write something down; it is on the disk when this returns. Raises `FixtureError` where the disk does not take it."""
         self._append({"what": what, **details})
 
     def _append(self, entry: dict[str, Any]) -> None:
-        line = json.dumps(entry) + "\n"
+        line = json.dumps(entry).encode() + b"\n"
         # Never made anew: a worker that outlives its run must not begin a journal that nobody reads.
-        descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND)
+        descriptor = os.open(self.path, os.O_RDWR | os.O_APPEND)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-            os.write(descriptor, line.encode())
+            size = os.fstat(descriptor).st_size
+            # Half a line, of a full disk or a machine that stopped, must not take this one with it.
+            if size and os.pread(descriptor, 1, size - 1) != b"\n":
+                line = b"\n" + line
+            # A disk that becomes full takes a part, and says so only when it is given the rest.
+            while line:
+                line = line[os.write(descriptor, line) :]
             os.fsync(descriptor)
+        except OSError as error:
+            raise FixtureError(f"{self.path}: what is made could not be written down: {error.strerror}") from None
         finally:
             os.close(descriptor)
 
@@ -142,7 +151,7 @@ class Made:
             try:
                 found.append(json.loads(line))
             except ValueError:
-                # The machine stopped in the middle of a line: what it was about had not been asked for yet.
+                # The machine stopped in the middle of a line, or the disk was full: what it was about was not asked for.
                 continue
         return found
 
