@@ -25,6 +25,7 @@ from fixtures import embedded
 from fixtures.allowance import require
 from fixtures.deployment import Deployment
 from fixtures.embedded import Embedded
+from fixtures.errors import SetupError
 from fixtures.preflight import ensure_answers
 from fixtures.stack import Plan
 from reports import make
@@ -116,10 +117,14 @@ def _tell(console: Console, deployment: Deployment, toml: Path, accounts: list[t
 
 def down(options: Namespace, console: Console) -> int:
     """End deployments, and what killed runs left."""
-    ended = embedded.down(embedded.home(), options.name)
-    if options.name and not ended:
+    stay: list[str] = []
+    ended = embedded.down(embedded.home(), options.name, stay.append)
+    if options.name and not ended and not stay:
         raise WrongUse(f"no deployment {options.name!r} here")
-    console.print("ended: " + ", ".join(ended) if ended else "nothing was running", highlight=False)
+    if ended or not stay:
+        console.print("ended: " + ", ".join(ended) if ended else "nothing was running", highlight=False)
+    if stay:
+        raise SetupError("; ".join(stay))
     return 0
 
 
