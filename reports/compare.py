@@ -25,6 +25,7 @@ __all__ = ["ChangedRule", "Comparison", "Found", "Judgement", "Side", "compare",
 
 ALPHA = 0.05
 _COUNTS = ("lost", "duplicated", "out-of-order", "undecryptable-canaries", "undecryptable-crowd", "probe:violated")
+_ACHIEVED, _DELIVERIES = "achieved of offered", "deliveries per second"
 _STAGES = ("intended-acknowledged", "intended-seen", "intended-decrypted")
 _GOOD = {Status.PASS, Status.ACCEPTED}
 _TOLD = {Status.PASS, Status.ACCEPTED, Status.FAIL}
@@ -141,8 +142,10 @@ def compare(a: Side, b: Side, margin: float = 0.1, least_ms: float = 5.0) -> Com
     ]
     notes += _machine(a, b, margin)
     notes += [f"only one side has a {what} that can be compared" for what in missing]
+    flattered = _flattered(a, b)
+    notes += flattered
     told = [rule.judgement for rule in rules] + [figure.judgement for figure in figures]
-    if missing or (not a.verdicts and not a.loads):
+    if missing or flattered or (not a.verdicts and not a.loads):
         told.append(Judgement.CANNOT_TELL)
     ids = {rule.id for verdict in (*a.verdicts, *b.verdicts) for rule in verdict.rules}
     return Comparison(
@@ -169,6 +172,17 @@ def _machine(a: Side, b: Side, margin: float) -> list[str]:
         return []
     slower, times = ("B", ratio) if ratio > 1 else ("A", 1 / ratio)
     return [f"the generator's machine was slower in {slower}: the same piece of work took {times:.2f} times as long"]
+
+
+def _flattered(a: Side, b: Side) -> list[str]:
+    """Tell of runs that make their server look better than it is: what was not asked of it cannot have gone wrong."""
+    notes = []
+    for side in (a, b):
+        found = [load.health.flattering for load in side.loads if load.health.flattering]
+        if found:
+            runs, why = f"{len(found)} of {len(side.loads)} load runs", "; ".join(found[0])
+            notes.append(f"{side.name}: {runs} flatter the server, so that nothing can be told but worse: {why}")
+    return notes
 
 
 def _rate(report: LoadReport) -> str:
@@ -226,6 +240,35 @@ def _figures(a: Side, b: Side, margin: float, least_ms: float) -> list[Found]:
     p = {kind: holm({name: getattr(test, kind) for name, (test, _) in tests.items() if test}) for kind in ("above", "below")}
     for name, (test, latency) in tests.items():
         found.append(_judged(name, before[name], after[name], test, latency, p))
+    return found + _missing(a.loads, b.loads, before, after)
+
+
+def _missing(
+    a: Sequence[LoadReport], b: Sequence[LoadReport], before: dict[str, list[float]], after: dict[str, list[float]]
+) -> list[Found]:
+    """Judge what cannot be compared because it is not there in every run: where nothing works there are no latencies."""
+    old, new = [_of_run(report) for report in a], [_of_run(report) for report in b]
+    found = []
+    # A rate that is nothing in a run before must not hide that it is nothing in more of them now.
+    partly = [name for name in (_ACHIEVED, _DELIVERIES) if name not in before and any(name in run for run in (*old, *new))]
+    for name in [*(each for each in before if each not in after), *partly]:
+        there = [[run[name] for run in runs if name in run] for runs in (old, new)]
+        lacking = (1 - len(there[0]) / len(old), 1 - len(there[1]) / len(new))
+        where = " and ".join(
+            f"in {len(runs) - len(values)} of {len(runs)} runs of {side}"
+            for side, values, runs in (("A", there[0], old), ("B", there[1], new))
+            if len(values) < len(runs)
+        )
+        if name in (_ACHIEVED, _DELIVERIES):
+            judgement, detail = Judgement.CANNOT_TELL, f"nothing {where}"
+            if lacking[0] != lacking[1]:
+                judgement = Judgement.WORSE if lacking[1] > lacking[0] else Judgement.BETTER
+            means = [math.fsum(values) / len(runs) for values, runs in zip(there, (old, new), strict=True)]
+        else:
+            judgement, detail = Judgement.CANNOT_TELL, f"missing {where}"
+            means = [math.fsum(values) / len(values) if values else 0.0 for values in there]
+        runs_told = (len(old), len(new)) if name in (_ACHIEVED, _DELIVERIES) else (len(there[0]), len(there[1]))
+        found.append(Found(name=name, a=means[0], b=means[1], runs=runs_told, judgement=judgement, detail=detail))
     return found
 
 
@@ -306,8 +349,8 @@ def _of_run(report: LoadReport) -> dict[str, float]:
                 found[f"{part.name} p99 ms"] = part.p99 or 0.0
     for window in report.windows:
         if window.window == "measured":
-            found["deliveries per second"] = window.deliveries_per_second
-            found["achieved of offered"] = window.done / window.offered if window.offered else 0.0
+            found[_DELIVERIES] = window.deliveries_per_second
+            found[_ACHIEVED] = window.done / window.offered if window.offered else 0.0
     return {name: value for name, value in found.items() if value > 0}
 
 

@@ -9,7 +9,7 @@ import pytest
 from reports.compare import Judgement, Side, compare, exit_code, read_side
 from reports.compare_markdown import comparison_markdown
 from reports.files import ReportError, write_atomically
-from reports.load import FIXED_WORK, Series, write_load
+from reports.load import FIXED_WORK, Health, LoadReport, Series, load_outcome, write_load
 from reports.model import dumped
 from reports.verdict import Status, Verdict
 from tests.reports.sample_runs import load_run, verdict
@@ -85,6 +85,54 @@ def test_fewer_deliveries_a_second_are_worse() -> None:
     many = Side("many", [], [load_run(100, deliveries=40 + n / 10) for n in range(4)])
     assert judged(many, few) == (Judgement.WORSE, 2)
     assert judged(few, many) == (Judgement.BETTER, 0)
+
+
+def broken(runs: int, seed: int = 2) -> list[LoadReport]:
+    """Runs in which every act got a 500: no latency, nothing achieved, nothing delivered, and nothing lost either."""
+    found = []
+    for load in loads(100, runs, seed=seed).loads:
+        windows = tuple(
+            each.model_copy(update={"done": 0, "achieved_per_second": 0.0, "deliveries_per_second": 0.0})
+            for each in load.windows
+        )
+        found.append(load.model_copy(update={"latencies": (), "windows": windows}))
+    return found
+
+
+def test_a_release_of_which_nothing_works_is_worse_and_not_the_same() -> None:
+    found = compare(loads(100, 5), Side("broken", [], broken(5)))
+    assert exit_code(found) == 2
+    told = {figure.name: figure for figure in found.figures}
+    for name in ("achieved of offered", "deliveries per second"):
+        assert (told[name].judgement, told[name].b) == (Judgement.WORSE, 0)
+    latency = told["intended-acknowledged p99 ms"]
+    assert (latency.judgement, latency.detail) == (Judgement.CANNOT_TELL, "missing in 5 of 5 runs of B")
+    assert "missing in 5 of 5 runs of B" in comparison_markdown(found)
+    assert judged(loads(100, 1), Side("broken once", [], broken(1))) == (Judgement.WORSE, 2)
+
+
+def test_a_run_in_which_nothing_worked_is_not_hidden_by_those_in_which_all_did() -> None:
+    """Nor by one before in which nothing worked either: one in four is fewer than two in four."""
+    sometimes = Side("one in four", [], [*loads(100, 3, seed=2).loads, *broken(1)])
+    often = Side("two in four", [], [*loads(100, 2, seed=3).loads, *broken(2)])
+    assert judged(loads(100, 4), sometimes) == (Judgement.WORSE, 2)
+    assert judged(sometimes, often) == (Judgement.WORSE, 2)
+    assert judged(sometimes, sometimes) == (Judgement.CANNOT_TELL, 3)
+
+
+def test_runs_that_dropped_arrivals_are_told_and_are_no_proof_that_nothing_got_worse() -> None:
+    """Where nobody was idle for an arrival, less was asked of the server than of the other one."""
+
+    def dropping(side: Side) -> Side:
+        health = Health(flattering=("2.00% of the arrivals were dropped",))
+        outcome = load_outcome(side.loads[0].objectives, health, "")
+        return Side("dropping", [], [load.model_copy(update={"health": health, "outcome": outcome}) for load in side.loads])
+
+    found = compare(loads(100, 5), dropping(loads(100, 5, seed=2)))
+    assert exit_code(found) == 3
+    assert any("dropping: 5 of 5 load runs flatter" in note and "2.00% of the arrivals" in note for note in found.notes)
+    assert judged(loads(150, 5), dropping(loads(100, 5, seed=2))) == (Judgement.CANNOT_TELL, 3)
+    assert judged(loads(100, 5), dropping(loads(150, 5, seed=2))) == (Judgement.WORSE, 2)
 
 
 @pytest.mark.parametrize(
