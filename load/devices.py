@@ -115,7 +115,9 @@ class CrowdDevice:
         await self._take(answer, at)
 
     async def _take(self, answer: Mapping[str, Any], at: float) -> None:
-        before, self._since = self._since, answer["next_batch"]
+        # First, for it may fail: then nothing is taken, and the next sync, from the same place, gives all of it again.
+        gaps = await self._gaps(answer)
+        self._since = answer["next_batch"]
         to_device = answer.get("to_device")
         # Before anybody writes what comes is of an earlier run, whose Olm sessions ended with its process. One made of it would
         # be used to write to that device, which could open nothing.
@@ -128,7 +130,7 @@ class CrowdDevice:
         rooms = answer.get("rooms")
         if rooms:
             for room_id, content in rooms.get("join", {}).items():
-                await self._take_room(room_id, content, at, before)
+                self._take_room(room_id, content, at, gaps.get(room_id, ()))
             for room_id in rooms.get("leave", ()):
                 self.rooms.discard(room_id)
             for room_id in rooms.get("invite", ()):
@@ -137,7 +139,18 @@ class CrowdDevice:
         if counts is not None and self.machine.counted(counts, answer.get("device_unused_fallback_key_types")):
             await self.machine.upload()
 
-    async def _take_room(self, room_id: str, content: Mapping[str, Any], at: float, before: str) -> None:
+    async def _gaps(self, answer: Mapping[str, Any]) -> dict[str, list[Mapping[str, Any]]]:
+        """Read what the timelines of an answer left out, by room."""
+        if not self._since or self._around.measures is None:
+            return {}
+        gaps = {}
+        for room_id, content in answer.get("rooms", {}).get("join", {}).items():
+            timeline = content.get("timeline", {})
+            if timeline.get("limited") and room_id in self._around.rooms:
+                gaps[room_id] = await self._left_out(room_id, timeline.get("prev_batch", ""), self._since)
+        return gaps
+
+    def _take_room(self, room_id: str, content: Mapping[str, Any], at: float, missed: Iterable[Mapping[str, Any]]) -> None:
         self.rooms.add(room_id)
         room = self._around.rooms.get(room_id)
         if room is None:
@@ -146,8 +159,7 @@ class CrowdDevice:
         for event in content.get("state", {}).get("events", ()):
             if event["type"] == "m.room.member":
                 self._member(room, event)
-        if timeline.get("limited") and before and self._around.measures is not None:
-            self._events(room, await self._left_out(room_id, timeline.get("prev_batch", ""), before), at)
+        self._events(room, missed, at)
         self._events(room, timeline.get("events", ()), at)
 
     async def _left_out(self, room_id: str, token: str, until: str) -> list[Mapping[str, Any]]:

@@ -9,6 +9,7 @@ from random import Random
 from typing import Any
 
 import gevent
+from nio.exceptions import EncryptionError
 
 from load.canary import Canary
 from load.crypto import CrowdMachine
@@ -28,6 +29,8 @@ __all__ = ["AnyDevice", "Member"]
 AnyDevice = CrowdDevice | Canary
 _DEVICES_EACH = 8
 _LONGEST_PAUSE = 10.0
+_SPOILT = (EncryptionError, LookupError, TypeError, ValueError)
+"""What is raised over a file that was altered, or over an answer or a message without what opens it."""
 
 
 class Member:
@@ -222,8 +225,10 @@ class Member:
         try:
             drive(_through_the_scanner(device.session, content["file"]))
         except (WireError, UnexpectedAnswer) as error:
-            now = time.monotonic()
-            measures.failed("fetch", began, began, now, failure_of(error))
+            measures.failed("fetch", began, began, time.monotonic(), failure_of(error))
+            return
+        except _SPOILT:
+            measures.failed("fetch", began, began, time.monotonic(), "bad-body")
             return
         now = time.monotonic()
         measures.done("fetch", began, began, now)
