@@ -32,16 +32,27 @@ class HealthProbe:
 
     def busiest(self, begin: float, end: float) -> float | None:
         """Give the mean share of a core of the worker that used most between two moments; None without a sample."""
-        shares: dict[str, list[float]] = {}
-        for worker, at, used, _ in self.series:
-            if begin <= at <= end:
-                shares.setdefault(worker, []).append(used)
-        return max((sum(each) / len(each) for each in shares.values()), default=None)
+        return max(self._shares(begin, end).values(), default=None)
 
     def share_of(self, worker: str, begin: float, end: float) -> float | None:
         """Give a worker's mean share of a core between two moments; None without a sample."""
-        used = [share for name, at, share, _ in self.series if name == worker and begin <= at <= end]
-        return sum(used) / len(used) if used else None
+        return self._shares(begin, end).get(worker)
+
+    def _shares(self, begin: float, end: float) -> dict[str, float]:
+        """Give each worker's mean share, each sample weighted by the time it stands for: a worker that is stuck takes few.
+
+        A sample reaches back to the one before. The first reaches back to when the watch began, which is before second 0.
+        """
+        spent: dict[str, float] = {}
+        watched: dict[str, float] = {}
+        before: dict[str, float] = {}
+        for worker, at, share, _ in self.series:
+            lasted = min(at, end) - max(before.get(worker, begin), begin)
+            before[worker] = at
+            if lasted > 0:
+                spent[worker] = spent.get(worker, 0.0) + share * lasted
+                watched[worker] = watched.get(worker, 0.0) + lasted
+        return {worker: spent[worker] / watched[worker] for worker in spent}
 
     def drain(self) -> dict[str, Any]:
         """Give everything since the last time."""
