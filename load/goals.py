@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationInfo, field_validator, model_validator
 
 from load.windows import MEASURED
 
-__all__ = ["COUNTS", "SHARES", "STAGES", "Figure", "Objective", "Stage"]
+__all__ = ["BROUGHT_ABOUT", "COUNTS", "SHARES", "STAGES", "Figure", "Objective", "Stage"]
 
 Stage = Literal[
     "intended-acknowledged", "actual-acknowledged", "acknowledged-seen", "seen-decrypted", "intended-seen", "intended-decrypted"
@@ -20,6 +20,8 @@ Portion = Literal["achieved", "dropped", "errors", "limited", "undecryptable-sha
 Figure = Literal["latency", Count, Portion, "sends-per-second", "deliveries-per-second", "slope", "server"]
 COUNTS: tuple[str, ...] = Count.__args__  # type: ignore[attr-defined]
 SHARES: tuple[str, ...] = Portion.__args__  # type: ignore[attr-defined]
+BROUGHT_ABOUT = ("fetch", "first-sync")
+"""What has a latency and is no act of the schedule: some act brought it about."""
 
 
 class Objective(BaseModel):
@@ -41,8 +43,35 @@ class Objective(BaseModel):
     of: Literal["all", "canaries", "crowd"] = "all"
     series: str = ""
     statistic: Literal["max", "mean", "last"] = "max"
-    at_most: float | None = None
-    at_least: float | None = None
+    at_most: FiniteFloat | None = None
+    at_least: FiniteFloat | None = None
+
+    # A key that does nothing is a mistake: whoever wrote it takes the objective for another one than it is. The defaults
+    # may stand anywhere, for a profile that is handed to a worker has all of them.
+
+    @field_validator("stage", "act", "by", "of")
+    @classmethod
+    def _does_something(cls, value: str | None, info: ValidationInfo) -> str | None:
+        figure, key = info.data.get("figure"), info.field_name
+        if figure is None or value in {None, "", "all"}:
+            return value
+        if key == "of" and figure not in {"undecryptable", "undecryptable-share"}:
+            raise ValueError(f"`of` is for undecryptable and undecryptable-share, not for {figure}")
+        if key == "by" and (figure != "latency" or info.data.get("stage") is None):
+            raise ValueError("`by` is for the latency of a stage")
+        if key in {"stage", "act"} and figure != "latency":
+            raise ValueError(f"`{key}` is for a latency, not for {figure}")
+        return value
+
+    @field_validator("act")
+    @classmethod
+    def _is_known(cls, value: str) -> str:
+        from load.profile import ACTS  # noqa: PLC0415 -- a profile is made of objectives
+
+        known = (*ACTS, *BROUGHT_ABOUT)
+        if value and value not in known:
+            raise ValueError(f"no act {value!r}; acts are {', '.join(known)}")
+        return value
 
     @model_validator(mode="after")
     def _asks_for_one_thing(self) -> Self:

@@ -31,9 +31,12 @@ class Judged:
     detail: str = ""
 
 
-def judge(objectives: Sequence[Objective], measures: Measures, series: Series) -> list[Judged]:
-    """Judge every objective over what was measured; `series` are figures over time, the server's among them."""
-    return [_judged(each, *_value(each, measures, series)) for each in objectives]
+def judge(objectives: Sequence[Objective], measures: Measures, series: Series, probes: Sequence[str] = ()) -> list[Judged]:
+    """Judge every objective over what was measured; `series` are figures over time, the server's among them.
+
+    `probes` names the probes that were planned: one that never ran has no answer, as one that only ever broke has none.
+    """
+    return [_judged(each, *_value(each, measures, series, probes)) for each in objectives]
 
 
 def _judged(objective: Objective, value: float | None, detail: str) -> Judged:
@@ -43,7 +46,7 @@ def _judged(objective: Objective, value: float | None, detail: str) -> Judged:
     return Judged(objective, value, met, detail)
 
 
-def _value(objective: Objective, measures: Measures, series: Series) -> tuple[float | None, str]:
+def _value(objective: Objective, measures: Measures, series: Series, probes: Sequence[str]) -> tuple[float | None, str]:
     figure, tally = objective.figure, measures.tally
     if figure == "latency":
         return _latency(objective, measures)
@@ -54,6 +57,8 @@ def _value(objective: Objective, measures: Measures, series: Series) -> tuple[fl
     if figure.endswith("-per-second"):
         number = tally.total("sends" if figure.startswith("sends") else "delivered", MEASURED)
         return (number / tally.windows.measured, "") if number else (None, "nothing was sent or delivered")
+    if figure == "violations":
+        return _violations(measures, probes)
     return _COUNTED[figure](objective, measures)
 
 
@@ -114,11 +119,20 @@ def _undecryptable(objective: Objective, measures: Measures) -> tuple[float | No
     return (bad, f"of {bad + good}") if bad + good else (None, "nothing was decrypted")
 
 
-def _violations(objective: Objective, measures: Measures) -> tuple[float | None, str]:
-    del objective
+def _violations(measures: Measures, probes: Sequence[str]) -> tuple[float | None, str]:
+    """Give how often a rule did not hold; None where one of the probes never came to an answer: what it asks is not known."""
     total = measures.tally.total
-    told = total("probe:held") + total("probe:violated")
-    return (total("probe:violated"), f"of {told} probes") if told else (None, "no probe came to an answer")
+    violated = total("probe:violated")
+    told = total("probe:held") + violated
+    if not told:
+        return None, "no probe came to an answer"
+    ran = (name.removeprefix("probe:").rpartition(":")[0] for _, name in measures.tally.counts if name.startswith("probe:"))
+    names = dict.fromkeys((*probes, *sorted({name for name in ran if name})))
+    silent = [name for name in names if not total(f"probe:{name}:held") + total(f"probe:{name}:violated")]
+    if silent:
+        other = f"; violations: {violated} of {told} probes" if violated else ""
+        return None, f"no answer to the probe {', '.join(silent)}{other}"
+    return violated, f"of {told} probes"
 
 
 _COUNTED: dict[str, Callable[[Objective, Measures], tuple[float | None, str]]] = {
@@ -126,7 +140,6 @@ _COUNTED: dict[str, Callable[[Objective, Measures], tuple[float | None, str]]] =
     "duplicated": _deliveries,
     "out-of-order": _deliveries,
     "undecryptable": _undecryptable,
-    "violations": _violations,
 }
 
 
