@@ -45,7 +45,9 @@ def conclude(
     """
     slices = _slices(measures)
     series = {**(server or {}), **_own_series(measures, slices)}
-    judged = tuple(_objective(each) for each in judge(profile.objectives, measures, series))
+    judged = tuple(
+        _objective(each) for each in judge(profile.objectives, measures, series, [each.name for each in profile.probes])
+    )
     health = _health(profile, measures, workers)
     return told.LoadReport(
         outcome=told.load_outcome(judged, health, cut_short),

@@ -253,6 +253,9 @@ def _missing(
     partly = [name for name in (_ACHIEVED, _DELIVERIES) if name not in before and any(name in run for run in (*old, *new))]
     for name in [*(each for each in before if each not in after), *partly]:
         there = [[run[name] for run in runs if name in run] for runs in (old, new)]
+        if there[1] and name not in (_ACHIEVED, _DELIVERIES) and not name.startswith(_STAGES):
+            # An act is told from a hundred times on: that one run had a few less says nothing.
+            continue
         lacking = (1 - len(there[0]) / len(old), 1 - len(there[1]) / len(new))
         where = " and ".join(
             f"in {len(runs) - len(values)} of {len(runs)} runs of {side}"
@@ -263,10 +266,10 @@ def _missing(
             judgement, detail = Judgement.CANNOT_TELL, f"nothing {where}"
             if lacking[0] != lacking[1]:
                 judgement = Judgement.WORSE if lacking[1] > lacking[0] else Judgement.BETTER
-            means = [math.fsum(values) / len(runs) for values, runs in zip(there, (old, new), strict=True)]
+            means: list[float | None] = [math.fsum(values) / len(runs) for values, runs in zip(there, (old, new), strict=True)]
         else:
             judgement, detail = Judgement.CANNOT_TELL, f"missing {where}"
-            means = [math.fsum(values) / len(values) if values else 0.0 for values in there]
+            means = [math.fsum(values) / len(values) if values else None for values in there]
         runs_told = (len(old), len(new)) if name in (_ACHIEVED, _DELIVERIES) else (len(there[0]), len(there[1]))
         found.append(Found(name=name, a=means[0], b=means[1], runs=runs_told, judgement=judgement, detail=detail))
     return found

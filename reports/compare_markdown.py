@@ -15,6 +15,10 @@ _TITLES = {
 }
 
 
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.4g}"
+
+
 def comparison_markdown(found: Comparison) -> str:
     """Give the document."""
     lines = [f"# {_TITLES[found.judgement]}", "", f"- Before: {plain(found.a)}", f"- After: {plain(found.b)}"]
@@ -33,5 +37,7 @@ def comparison_markdown(found: Comparison) -> str:
             change = "" if figure.change is None else f"{figure.change:+.1%}"
             interval = "" if figure.low is None or figure.high is None else f"{figure.low:+.0%} to {figure.high:+.0%}"
             told = f"{figure.judgement}{f', {plain(figure.detail)}' if figure.detail else ''}"
-            lines.append(f"| {plain(figure.name)} | {figure.a:.4g} | {figure.b:.4g} | {change} | {interval} | {told} |")
+            lines.append(
+                f"| {plain(figure.name)} | {_number(figure.a)} | {_number(figure.b)} | {change} | {interval} | {told} |"
+            )
     return "\n".join(lines) + "\n"
