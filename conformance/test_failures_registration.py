@@ -14,14 +14,16 @@ from fixtures.services.identity import INFO, SYDENT
 from fixtures.services.mail import NAME as MAIL
 from scenarios import accounts, conversations
 from scenarios.accounts import Validation
-from scenarios.invitations import identity_token, invite_by_mail
+from scenarios.invitations import identity_token, invite_by_mail, withdraw
 from scenarios.people import Person
 from scenarios.session import Session, ok, path
-from scenarios.wire import Response
+from scenarios.wire import Response, until
 
 pytestmark = BREAKING
 
 _NOT_NOW = (400, 403, 500, 502, 503, 504)
+# A homeserver that could not tell of a withdrawal tells it again, after pauses that grow.
+_TOLD_WITHIN = 60.0
 
 
 async def _ask(cast: Cast, person: Person) -> Response:
@@ -31,9 +33,10 @@ async def _ask(cast: Cast, person: Person) -> Response:
 
 async def _validated(cast: Cast, person: Person) -> Validation:
     """Have somebody follow the link of their mail, and not register yet."""
+    before = len(await cast.mailbox.messages(person.identity.address))
     answer, validation = await accounts.ask_for_validation(cast.anonymous(person.home, person.name), person.identity.address)
     ok(answer)
-    mail = await cast.mailbox.wait_for(person.identity.address)
+    mail = await cast.mailbox.wait_for(person.identity.address, after=before)
     await accounts.follow_link(cast.transport, accounts.link_of(mail), person.name)
     return validation
 
@@ -93,6 +96,34 @@ async def test_without_identity_server_nobody_comes_in(fragile: Fragile) -> None
     refused(await _ask(cast, stranger), "the stranger's request afterwards", "M_THREEPID_DENIED")
     accepted(await agent.session.post(path("rooms", room_id, "invite"), invitation), "the same invitation afterwards")
     await cast.mailbox.wait_for(friend.identity.address, after=mails[friend.identity.address])
+
+
+@pytest.mark.rule("RES-4")
+async def test_invitation_withdrawn_without_identity_server_lets_nobody_in(fragile: Fragile) -> None:
+    """A partner has validated their address; the agent takes the invitation back while the identity server is away.
+
+    Once it is back the partner is refused, at every step; another one, whose invitation stands, gets an account.
+    """
+    cast = fragile.cast
+    fragile.needs(SYDENT, INFO)
+    agent, recalled, room_id = await invited_outsider(cast)
+    _other_agent, kept, _other_room = await invited_outsider(cast)
+    validation = await _validated(cast, recalled)
+
+    async with fragile.gone(SYDENT, INFO):
+        await withdraw(agent.session, room_id)
+
+    async def is_denied() -> bool | None:
+        return True if (await _ask(cast, recalled)).errcode == "M_THREEPID_DENIED" else None
+
+    missing = "the refusal of a token for an invitation that was taken back during the outage"
+    await until(cast.transport, is_denied, deadline=_TOLD_WITHIN, missing=missing, pause=0.5)
+    anyone = cast.anonymous(recalled.home, recalled.name)
+    answer = await accounts.register(anyone, recalled.identity.password, validation)
+    refused(answer, "registration after the invitation was taken back during the outage", "M_THREEPID_DENIED")
+    assert "access_token" not in answer.json(), f"a refused registration gave a token: {answer}"
+    await _has_no_account(cast, recalled)
+    await accounts.register_by_mail(cast.transport, cast.mailbox, kept)
 
 
 @pytest.mark.rule("RES-4")

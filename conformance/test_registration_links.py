@@ -14,7 +14,7 @@ from conformance.journeys import identity_server, invited_outsider
 from conformance.outcome import untestable
 from fixtures.deployment import Homeserver
 from scenarios import accounts, conversations
-from scenarios.invitations import invite_by_mail
+from scenarios.invitations import invite_by_mail, withdraw
 from scenarios.people import Person
 from scenarios.session import Session, ok
 from scenarios.wire import Response, until
@@ -173,13 +173,6 @@ async def test_link_runs_out(cast: Cast) -> None:
     accepted(await accounts.register(anyone, person.identity.password, validation), "registration by a new link")
 
 
-async def _withdraw(cast: Cast, agent: Person, room_id: str) -> None:
-    """Have an agent take back the invitations by e-mail of a room, as clients do: the event is emptied."""
-    state = await conversations.room_state(agent.session, room_id)
-    for kind, key in [each for each, content in state.items() if each[0] == "m.room.third_party_invite" and content]:
-        ok(await conversations.set_state(agent.session, room_id, kind, {}, key))
-
-
 @pytest.mark.rule("REG-10")
 @pytest.mark.parametrize("home", [0, 1])
 async def test_withdrawn_invitation_lets_nobody_in(cast: Cast, home: int) -> None:
@@ -188,7 +181,7 @@ async def test_withdrawn_invitation_lets_nobody_in(cast: Cast, home: int) -> Non
     _other_agent, kept, _other_room = await invited_outsider(cast, home)
     anyone, validation, link = await _asked(cast, partner)
     await accounts.follow_link(cast.transport, link, partner.name)
-    await _withdraw(cast, agent, room_id)
+    await withdraw(agent.session, room_id)
 
     async def is_told() -> bool | None:
         answer, _ = await accounts.ask_for_validation(anyone, partner.identity.address)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from fixtures.deployment import Identity as IdentityServer
+from scenarios.conversations import room_state, set_state
 from scenarios.session import Session, ok, path
 from scenarios.wire import Response
 
-__all__ = ["identity_token", "invite_by_mail"]
+__all__ = ["identity_token", "invite_by_mail", "withdraw"]
 
 
 async def identity_token(session: Session, server: IdentityServer) -> str:
@@ -26,3 +27,10 @@ async def invite_by_mail(session: Session, server: IdentityServer, room_id: str,
         "address": address,
     }
     return await session.post(path("rooms", room_id, "invite"), body)
+
+
+async def withdraw(session: Session, room_id: str) -> None:
+    """Take back the invitations by e-mail of a room, as clients do: the event is emptied."""
+    state = await room_state(session, room_id)
+    for kind, key in [each for each, content in state.items() if each[0] == "m.room.third_party_invite" and content]:
+        ok(await set_state(session, room_id, kind, {}, key))
