@@ -15,7 +15,7 @@ from conformance.cast import Cast
 from conformance.journeys import gathered
 from conformance.outcome import untestable
 from conformance.traces.needles import Mark
-from conformance.traces.places import Folder, Place, places_of
+from conformance.traces.places import Folder, Place, missing_from, places_of
 from conformance.traces.planting import search_proven
 from conformance.traces.search import Found, Trace, search
 from conformance.transport import AsyncTransport
@@ -94,6 +94,8 @@ def _places(cast: Cast) -> list[Place]:
     storage = cast.deployment.storage
     if storage is None or not (storage.postgres or storage.sqlite or storage.state):
         raise untestable("access to what the deployment stores ([storage] in its TOML)")
+    if absent := missing_from(storage):
+        raise untestable(f"what the deployment is said to store, and is not there: {', '.join(absent)}")
     return places_of(storage)
 
 

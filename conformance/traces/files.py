@@ -37,10 +37,9 @@ class Folder:
     def contents(self) -> Iterator[Chunk]:
         """Give the name and content of every file; mails also decoded, SQLite databases also value by value.
 
-        Raises `OSError` for what cannot be read; a file that goes in the meantime is left out.
+        Raises `OSError` for what cannot be read, also for a folder that is not there; a file that goes in the
+        meantime is left out.
         """
-        if self.may_be_empty and not self.path.exists():
-            return
         visited: set[tuple[int, int]] = set()
         for root, folders, files in os.walk(self.path, onerror=self._refuse, followlinks=True):
             status = Path(root).stat()

@@ -8,7 +8,7 @@ from conformance.traces.postgres import PostgresDatabase
 from conformance.traces.sqlite import SqliteDatabase
 from fixtures.deployment import Storage
 
-__all__ = ["Chunk", "Folder", "Place", "PostgresDatabase", "SqliteDatabase", "places_of"]
+__all__ = ["Chunk", "Folder", "Place", "PostgresDatabase", "SqliteDatabase", "missing_from", "places_of"]
 
 
 def places_of(storage: Storage) -> list[Place]:
@@ -28,3 +28,11 @@ def places_of(storage: Storage) -> list[Place]:
         if not any(folder.path in path.parents for folder in folders):
             found.append(SqliteDatabase(f"database {path.parent.name}/{path.name}", path))
     return [*found, *folders]
+
+
+def missing_from(storage: Storage) -> list[str]:
+    """Give what a deployment is said to hold and is not there, each with its path: not there is not empty."""
+    named = [(f"{kind} {name}", path) for kind in ("media", "mail", "state") for name, path in getattr(storage, kind).items()]
+    named += [("logs", path) for path in sorted({path.parent for path in storage.logs.values()})]
+    absent = [f"{name} in {path}" for name, path in named if not path.is_dir()]
+    return [*absent, *(f"a database in {path}" for path in storage.sqlite if not path.is_file())]

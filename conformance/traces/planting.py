@@ -122,9 +122,6 @@ def mixed() -> tuple[list[Mark], dict[str, bytes]]:
 def _in_folder(place: Folder, name: str, values: Mapping[str, bytes]) -> Iterator[None]:
     """Plant each form as a file, and all of them in an SQLite database."""
     with ExitStack() as planted:
-        if not place.path.exists():
-            place.path.mkdir(parents=True)
-            planted.callback(place.path.rmdir)
         for number, data in enumerate(values.values()):
             path = place.path / f"{name}-{number}.bin"
             planted.callback(path.unlink, missing_ok=True)
@@ -189,9 +186,12 @@ def search_proven(places: Sequence[Place], marks: Sequence[Mark]) -> tuple[Found
     """Search once, for these marks and for others that are planted everywhere in every form, and taken out again.
 
     Gives the traces of the marks alone, and what the very same search did not find of the planted ones, as "form in place".
-    Raises what `search` does, `NothingSearched` also for a place that holds nothing but what was planted.
+    Raises what `search` does, `NothingSearched` also for a place that holds nothing but what was planted, and for a folder
+    that is not there: that is no empty one.
     """
     for place in places:
+        if isinstance(place, Folder) and not place.path.is_dir():
+            raise NothingSearched(f"{place.name} is not there: {place.path}")
         if not place.may_be_empty and not any(chunk.holder and chunk.data for chunk in place.contents()):
             raise NothingSearched(f"nothing was there to search in: {place.name}")
     name = f"vigie-planted-{secrets.token_hex(4)}"

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from conformance.traces.needles import Mark
-from conformance.traces.places import Chunk, Folder, PostgresDatabase, SqliteDatabase, places_of
+from conformance.traces.places import Chunk, Folder, PostgresDatabase, SqliteDatabase, missing_from, places_of
 from conformance.traces.planting import forms, search_proven
 from conformance.traces.search import NothingSearched, search
 from fixtures.deployment import Postgres, Storage
@@ -69,9 +69,34 @@ def test_unreadable_is_not_empty() -> None:
 
 
 def test_absent_is_not_empty(tmp_path: Path) -> None:
-    for place in (Folder("state x", tmp_path / "no"), SqliteDatabase("database x", tmp_path / "no.db")):
+    folders = Folder("state x", tmp_path / "no"), Folder("media x", tmp_path / "no", may_be_empty=True)
+    for place in (*folders, SqliteDatabase("database x", tmp_path / "no.db")):
         with pytest.raises(FileNotFoundError):
             where(place)
+
+
+@pytest.mark.parametrize("kind", ["media", "mail", "state"])
+def test_a_declared_folder_that_is_not_there_is_told_and_not_made(tmp_path: Path, kind: str) -> None:
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there" / "a.log").write_text(TEXT)
+    gone = tmp_path / "no" / "such"
+    storage = Storage.model_validate({kind: {"a": tmp_path / "there", "b": gone}})
+    assert missing_from(storage) == [f"{kind} b in {gone}"]
+    with pytest.raises(NothingSearched, match=f"{kind} b is not there: {gone}"):
+        search_proven(places_of(storage), [MARK])
+    assert sorted(tmp_path.rglob("*")) == [tmp_path / "there", tmp_path / "there" / "a.log"]
+
+    gone.mkdir(parents=True)
+    assert missing_from(storage) == []
+    found, overlooked = search_proven(places_of(storage), [MARK])
+    assert overlooked == [] and [trace.where for trace in found.traces] == ["a.log"]
+
+
+def test_declared_logs_and_databases_that_are_not_there_are_told(tmp_path: Path) -> None:
+    (tmp_path / "a.log").touch()
+    logs = {"a": tmp_path / "a.log", "b": tmp_path / "no" / "b.log"}
+    storage = Storage(logs=logs, sqlite=(tmp_path / "a.log", tmp_path / "no.db"))
+    assert missing_from(storage) == [f"logs in {tmp_path / 'no'}", f"a database in {tmp_path / 'no.db'}"]
 
 
 def test_mail_is_decoded(tmp_path: Path) -> None:
@@ -156,7 +181,7 @@ def test_postgres_that_refuses_is_told(postgres: Postgres) -> None:
 
 
 def test_planted_marks_are_found_and_taken_out(tmp_path: Path, postgres: Postgres) -> None:
-    for name in ("state", "mail"):
+    for name in ("state", "mail", "media"):
         (tmp_path / name).mkdir()
     with closing(sqlite3.connect(tmp_path / "a.db")) as database:
         database.execute("CREATE TABLE t (v)")
