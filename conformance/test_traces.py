@@ -121,11 +121,22 @@ def _searched(cast: Cast, marks: Sequence[Mark]) -> Found:
     return found
 
 
+def _judged(who: str, leaked: Sequence[Trace], cut: Sequence[str]) -> None:
+    """Hold that nothing leaked, and that nothing was left unopened in which it might have."""
+    assert not leaked, f"{who} {_told(leaked)}"
+    if cut:
+        raise untestable(f"all that is packed to be opened, and {len(cut)} were not, among them: {'; '.join(cut[:5])}")
+
+
 @dataclass
 class Leaks:
-    """What one search told of one conversation, by the kind of mark; the checks of a run share it, for it takes long."""
+    """What one search told of one conversation, by the kind of mark, and what it left unopened.
+
+    The checks of a run share it, for it takes long.
+    """
 
     told: dict[str, list[Trace]] = field(default_factory=dict)
+    cut: list[str] = field(default_factory=list)
 
 
 @pytest.fixture(scope="session")
@@ -148,6 +159,7 @@ async def _leaked(cast: Cast, leaks: Leaks, kind: str) -> list[Trace]:
         for name, marks in kinds.items():
             names = {mark.name for mark in marks}
             leaks.told[name] = [trace for trace in found.traces if trace.mark in names]
+        leaks.cut = found.cut
     return leaks.told[kind]
 
 
@@ -155,14 +167,14 @@ async def _leaked(cast: Cast, leaks: Leaks, kind: str) -> list[Trace]:
 async def test_server_holds_no_message(cast: Cast, leaks: Leaks) -> None:
     """Nothing in databases, media, mails, logs or state shows what two agents and a guest said and shared."""
     leaked = await _leaked(cast, leaks, "secret")
-    assert not leaked, f"the server holds {_told(leaked)}"
+    _judged("the server holds", leaked, leaks.cut)
 
 
 @pytest.mark.rule("E2E-5")
 async def test_server_holds_no_key(cast: Cast, leaks: Leaks) -> None:
     """Nothing in databases, media, mails, logs or state shows a key that the devices or the backup's owner hold."""
     leaked = await _leaked(cast, leaks, "key")
-    assert not leaked, f"the server holds {_told(leaked)}"
+    _judged("the server holds", leaked, leaks.cut)
 
 
 @pytest.mark.rule("E2E-5")
@@ -206,4 +218,4 @@ async def test_intercepted_traffic_is_unreadable(cast: Cast) -> None:
     assert {trace.mark for trace in found.traces} >= {mark.name for mark in spoken.open}, "the record lacks what was public"
     told = {mark.name for mark in spoken.open}
     leaked = [trace for trace in found.traces if trace.mark not in told]
-    assert not leaked, f"the wire shows {_told(leaked)}"
+    _judged("the wire shows", leaked, found.cut)

@@ -15,8 +15,8 @@ from typing import Protocol
 
 __all__ = ["DEEPEST", "LARGEST", "MAGIC", "Packed", "packed"]
 
-DEEPEST = 3
-"""How many times packed streams are opened inside each other."""
+DEEPEST = 8
+"""How many times packed streams are opened inside each other: more than the checks of the antivirus pack theirs."""
 LARGEST = 256 * 1024 * 1024
 """How many bytes come out of all that is packed in one file or value, at the most."""
 

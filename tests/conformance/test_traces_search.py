@@ -19,6 +19,7 @@ from conformance.traces.needles import Mark, needles
 from conformance.traces.places import Folder
 from conformance.traces.planting import forms, key_forms
 from conformance.traces.search import NothingSearched, search
+from conformance.traces.streams import DEEPEST
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_categories=("Cs", "Cc")), min_size=12, max_size=60)
 PLAIN = st.text(st.sampled_from("abcdefghéèàçœ 'ñ-/<>&\"\\~+=%_.@:"), min_size=16, max_size=60)
@@ -71,8 +72,8 @@ def test_nothing_is_found_where_there_is_nothing(noise: bytes, text: str) -> Non
     assert not marks_in(b"." + noise, Mark.of("it", "introuvable-" + text), Mark("key", os.urandom(32), "key"))
 
 
-@pytest.mark.parametrize("depth", [1, 2, 3])
-def test_containers_are_opened_three_deep(depth: int) -> None:
+@pytest.mark.parametrize("depth", range(1, DEEPEST + 1))
+def test_containers_are_opened_as_deep_as_is_said(depth: int) -> None:
     data = "ce qui est écrit dedans ".encode() * 20
     for number in range(depth):
         data = (gzip.compress, zlib.compress)[number % 2](data + b"-" * 50)
@@ -81,11 +82,11 @@ def test_containers_are_opened_three_deep(depth: int) -> None:
 
 def test_what_lies_deeper_is_told() -> None:
     data = b"trop profond, vraiment" * 20
-    for _ in range(4):
+    for _ in range(DEEPEST + 1):
         data = gzip.compress(data + b"-" * 50)
     found = search([Held(data)], [Mark.of("it", "trop profond, vraiment")])
     assert not found.traces
-    assert found.cut == ["state held, file > gzip > gzip > gzip > gzip: too deep"]
+    assert found.cut == [f"state held, file{' > gzip' * (DEEPEST + 1)}: too deep"]
 
 
 def test_a_bomb_is_bounded_and_told(monkeypatch: pytest.MonkeyPatch) -> None:
