@@ -33,7 +33,7 @@ class Mischief:
     stalls: list[tuple[float, float]] = field(default_factory=list)
     badly: tuple[str, ...] = ()
     """How every fourth message is answered, in turn, instead of being passed on: "429", "500", "half", "nothing"."""
-    clear: float = 0.25
+    clear: float = 1.0
     """So long after an event's answer another one must have been sent for their order to be certain."""
     patience: float = 3.0
     """So long a delivery is held back at most; then it comes alone, late but in order."""
