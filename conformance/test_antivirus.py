@@ -110,10 +110,7 @@ async def test_infected_encrypted_file_is_not_delivered(cast: Cast, home: int) -
 @pytest.mark.rule("AV-3")
 @pytest.mark.needs("hostile")
 async def test_wrong_key_delivers_nothing(cast: Cast) -> None:
-    """With a hash that is not the file's, or a body not for this scanner, nothing is delivered.
-
-    Another key beside the file's own hash is not tried: see docs/parts.md, matrix-content-scanner.
-    """
+    """With a hash that is not the file's, or a body not for this scanner, nothing is delivered."""
     sender, receiver = await cast.agents(0, 1)
     file = await files.upload_encrypted(sender.session, infected(cast))
     other_hash = {**file, "hashes": {"sha256": base64.b64encode(bytes(32)).decode().rstrip("=")}}

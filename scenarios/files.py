@@ -22,6 +22,7 @@ __all__ = [
     "decrypt_file",
     "download",
     "download_encrypted",
+    "encrypt_file",
     "for_scanner",
     "scan",
     "scan_encrypted",
