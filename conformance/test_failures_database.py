@@ -6,6 +6,7 @@ import pytest
 
 from conformance.breaking import BREAKING, Fragile
 from conformance.checks.answers import accepted, refused
+from conformance.checks.stored import kept_files
 from conformance.journeys import gathered
 from conformance.storm import kept, speakers
 from scenarios import accounts, conversations, files
@@ -18,7 +19,7 @@ _REFUSED = (500, 502, 503, 504, 507)
 
 @pytest.mark.rule("RES-6")
 async def test_read_only_database_does_nothing_by_halves(fragile: Fragile) -> None:
-    """While the database takes no writes messages, rooms, invitations and logins are refused, and leave nothing.
+    """While the database takes no writes messages, rooms, invitations, logins and uploads are refused, and leave nothing.
 
     Afterwards the same requests succeed, and the message that was refused is there once.
     """
@@ -34,6 +35,7 @@ async def test_read_only_database_does_nothing_by_halves(fragile: Fragile) -> No
     letter = speaking[0].letters[1]
     where = path("rooms", room_id, "send", "m.room.encrypted", letter.transaction)
     name, rooms = cast.word("salon"), set(await conversations.joined_rooms(near.session))
+    media = kept_files(cast.deployment, near.home)
 
     async with fragile.read_only():
         refused(await near.session.put(where, letter.body), "a message", status=_REFUSED)
@@ -45,6 +47,8 @@ async def test_read_only_database_does_nothing_by_halves(fragile: Fragile) -> No
         refused(answer, "an upload", status=_REFUSED)
         assert "content_uri" not in answer.json(), f"a refused upload has an address: {answer}"
 
+    parts = sorted(str(path) for path in kept_files(cast.deployment, near.home) - media)
+    assert not parts, f"the refused upload left {parts}"
     assert set(await conversations.joined_rooms(near.session)) == rooms, "the refused room is there"
     assert await conversations.membership(near.session, room_id, third.user_id) == "leave", "the refused invitation stands"
     for each in speaking:

@@ -5,15 +5,14 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Awaitable
-from pathlib import Path
 
 import pytest
 
 from conformance.breaking import BREAKING, Fragile
 from conformance.cast import Cast
 from conformance.checks.answers import refused
+from conformance.checks.stored import kept_files
 from conformance.outcome import untestable
-from fixtures.deployment import Homeserver
 from fixtures.services.antivirus import NAME as ANTIVIRUS
 from fixtures.services.scanner import scanner_name
 from scenarios import files
@@ -130,17 +129,6 @@ async def test_nothing_passes_a_scanner_or_antivirus_that_hangs(fragile: Fragile
             refused(await file.fetch(reader), f"an infected file, for {reader.name}, afterwards", "MCS_MEDIA_NOT_CLEAN")
 
 
-def _kept_files(cast: Cast, home: Homeserver) -> set[Path] | None:
-    """Give the files of a homeserver's media store that hold anything, where it can be looked into."""
-    storage = cast.deployment.storage
-    folder = storage.media.get(home.name) if storage else None
-    return (
-        {path for path in folder.rglob("*") if path.is_file() and path.stat().st_size}
-        if folder is not None and folder.exists()
-        else None
-    )
-
-
 @pytest.mark.rule("RES-6")
 async def test_full_disk_refuses_files_whole(fragile: Fragile) -> None:
     """With the homeserver's disk full an upload is refused, and leaves no part of the file; with room again it succeeds.
@@ -153,17 +141,15 @@ async def test_full_disk_refuses_files_whole(fragile: Fragile) -> None:
     fragile.needs(home.name, scanner_name(home.name))
     before = await _share(cast, sender, sender, encrypted=True, infected=False)
     await _delivered(before, sender)
-    kept, content = _kept_files(cast, home), _content(cast)
+    kept, content = kept_files(cast.deployment, home), _content(cast)
 
     async with fragile.full(home.name):
         where = "/_matrix/media/v3/upload"
         answer = await _in_time(sender.session.send("POST", where, content, content_type="text/plain"), "an upload")
         refused(answer, "an upload to a full disk", status=(500, 502, 503, 507))
         assert "content_uri" not in answer.json(), f"a refused upload has an address: {answer}"
-    left = _kept_files(cast, home)
-    if kept is not None and left is not None:
-        parts = sorted(str(path) for path in left - kept)
-        assert not parts, f"the refused upload left {parts}"
+    parts = sorted(str(path) for path in kept_files(cast.deployment, home) - kept)
+    assert not parts, f"the refused upload left {parts}"
     after = _Shared(content, await files.upload(sender.session, content), None, None)
     await _delivered(after, reader)
     await _delivered(before, sender)
