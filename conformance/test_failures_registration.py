@@ -24,6 +24,7 @@ pytestmark = BREAKING
 _NOT_NOW = (400, 403, 500, 502, 503, 504)
 # A homeserver that could not tell of a withdrawal tells it again, after pauses that grow.
 _TOLD_WITHIN = 60.0
+_FOUND_WITHIN = 30.0
 
 
 async def _ask(cast: Cast, person: Person) -> Response:
@@ -124,6 +125,45 @@ async def test_invitation_withdrawn_without_identity_server_lets_nobody_in(fragi
     assert "access_token" not in answer.json(), f"a refused registration gave a token: {answer}"
     await _has_no_account(cast, recalled)
     await accounts.register_by_mail(cast.transport, cast.mailbox, kept)
+
+
+@pytest.mark.rule("RES-4")
+async def test_who_comes_in_while_addresses_cannot_be_noted_is_found_afterwards(fragile: Fragile) -> None:
+    """An agent and an invited partner, who may come in, finish their registration while the directory of addresses is away.
+
+    Whether they are let in at once or have to ask again: once it is back the partner finds their invitation, and the agent is
+    found by their address. A stranger is refused meanwhile, and has no account.
+    """
+    cast = fragile.cast
+    fragile.needs(SYDENT)
+    agent, partner, room_id = await invited_outsider(cast)
+    paul, stranger = cast.newcomer(1), cast.outsider()
+    validations = [(person, await _validated(cast, person)) for person in (paul, partner)]
+    asked: list[tuple[Person, Response, dict[str, Any]]] = []
+
+    async with fragile.gone(SYDENT):
+        for person, validation in validations:
+            the_rest, answer = await _begins(cast.anonymous(person.home, person.name), person, validation)
+            asked.append((person, answer, the_rest))
+        refused(await _ask(cast, stranger), "a stranger's request during the outage", status=_NOT_NOW)
+        await _has_no_account(cast, stranger)
+
+    for person, first, the_rest in asked:
+        answer = first
+        if first.status != 200:
+            refused(first, f"the registration of {person.name} during the outage", status=(401, *_NOT_NOW))
+            answer = await cast.anonymous(person.home, person.name).post("/register", the_rest)
+        accounts.admit(person, accepted(answer, f"the registration of {person.name}"), cast.transport)
+    room = await conversations.open_private(agent.session, cast.word("réunion"))
+    answer = await invite_by_mail(agent.session, identity_server(cast), room, paul.identity.address)
+    accepted(answer, "inviting by their address who registered during the outage")
+    for person, where in ((partner, room_id), (paul, room)):
+        device = await cast.device(person)
+        await device.wait_for(
+            "the invitation by their address after the outage",
+            lambda seen, invited_to=where: seen.room(invited_to).membership == "invite",  # type: ignore[misc]
+            deadline=_FOUND_WITHIN,
+        )
 
 
 @pytest.mark.rule("RES-4")
