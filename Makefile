@@ -38,9 +38,17 @@ prove: setup
 # The seed of the suite where it stands for the project's own tests: they repeat, while `make check` looks elsewhere each time.
 SEED := 2991972247
 
+# Tests that hold when others run beside them: crowds whose figures nobody judges, and all that is no crowd. The others have
+# the machine alone.
+CROWDS := tests/vigie/test_load_workers.py tests/vigie/test_load_visit.py
+ALONE := tests/vigie/test_smoke.py tests/vigie/test_load.py tests/vigie/test_load_machines.py tests/vigie/test_visit.py \
+	tests/load/test_trouble.py tests/load/test_acts.py
+REST := tests --ignore=tests/containers $(addprefix --ignore=,$(CROWDS) $(ALONE))
+
 test: lint
 	@mkdir -p .vigie/tmp
-	PYTEST_DEBUG_TEMPROOT=$(CURDIR)/.vigie/tmp .venv/bin/pytest tests --ignore=tests/containers
+	PYTEST_DEBUG_TEMPROOT=$(CURDIR)/.vigie/tmp .venv/bin/python scripts/side_by_side.py "crowds=.venv/bin/pytest $(CROWDS)" "rest=.venv/bin/pytest $(REST)"
+	PYTEST_DEBUG_TEMPROOT=$(CURDIR)/.vigie/tmp .venv/bin/pytest $(ALONE)
 	.venv/bin/vigie prove
 	.venv/bin/vigie check --seed $(SEED)
 
