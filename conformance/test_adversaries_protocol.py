@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -208,9 +209,10 @@ def test_no_lie_about_devices_adds_a_reader(adversary: Adversary) -> None:
         return owner, theirs, writer, room_id, lies, key
 
     owner, theirs, writer, room_id, lies, key = adversary.run(scene())
-    intruder = Intruder(owner.user_id, theirs.session.device_id)
+    number = itertools.count(1)
 
     async def attempt(told: tuple[str, ...]) -> None:
+        intruder = Intruder(owner.user_id, theirs.session.device_id, f"INTRUDER{next(number)}")
         lies.honest()
         lies.sent.clear()
         for how in told:

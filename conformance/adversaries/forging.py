@@ -151,9 +151,12 @@ KNOWN_KEYS = [
 class Intruder:
     """A device of nobody's, with which a server would read along."""
 
-    def __init__(self, victim: str, device_id: str) -> None:
-        """Make its keys; `victim` is who it pretends to belong to, `device_id` which of their devices it would replace."""
-        self.account, self.victim, self.device_id = vodozemac.Account(), victim, device_id
+    def __init__(self, victim: str, device_id: str, own_id: str) -> None:
+        """Make its keys; `victim` is who it pretends to belong to, `device_id` which of their devices it would replace.
+
+        Where it is added it is `own_id`: a client that saw a device gone takes neither its id nor its key again.
+        """
+        self.account, self.victim, self.device_id, self.own_id = vodozemac.Account(), victim, device_id, own_id
         self.identity = CrossSigning(victim)
 
     @property
@@ -172,27 +175,33 @@ class Intruder:
         content = {"user_id": self.victim, "device_id": device_id, "algorithms": algorithms, "keys": keys}
         return self._signed(content, device_id)
 
+    def _signed_too(self, device: Json, signatures: Mapping[str, Any]) -> Json:
+        """Add signatures to its own, without which a client would take a device for none whoever else signed it."""
+        both = {**signatures.get(self.victim, {}), **device["signatures"][self.victim]}
+        return {**device, "signatures": {self.victim: both}}
+
     def lie_about_devices(self, how: str, answer: Json) -> None:
         """Change an answer to `/keys/query`."""
         devices = answer.get("device_keys", {}).get(self.victim)
         if not devices or self.device_id not in devices:
             return
-        mine = devices[self.device_id]
+        mine, signatures = devices[self.device_id], devices[self.device_id].get("signatures", {})
+        added = self.device(self.own_id)
         match how:
             case "identity key swapped":
                 mine["keys"][f"curve25519:{self.device_id}"] = self.key
             case "device replaced":
                 devices[self.device_id] = self.device(self.device_id)
             case "device replaced, keeping the owner's signature":
-                devices[self.device_id] = {**self.device(self.device_id), "signatures": mine.get("signatures", {})}
+                devices[self.device_id] = self._signed_too(self.device(self.device_id), signatures)
             case "device added":
-                devices["INTRUDER"] = self.device("INTRUDER")
+                devices[self.own_id] = added
             case "device added, signed by another identity":
-                devices["INTRUDER"] = self.identity.signed(self.device("INTRUDER"))
+                devices[self.own_id] = self._signed_too(added, self.identity.signed(added)["signatures"])
             case "device added, with the signatures of another":
-                devices["INTRUDER"] = {**self.device("INTRUDER"), "signatures": copy.deepcopy(mine.get("signatures", {}))}
+                devices[self.own_id] = self._signed_too(added, signatures)
             case "device of another name":
-                devices["INTRUDER"] = {**copy.deepcopy(mine), "device_id": "INTRUDER"}
+                devices[self.own_id] = {**copy.deepcopy(mine), "device_id": self.own_id}
             case "signatures dropped":
                 mine.pop("signatures", None)
             case "identity replaced":
@@ -207,8 +216,8 @@ class Intruder:
 
     def lie_about_one_time_keys(self, how: str, answer: Json) -> None:
         """Change an answer to `/keys/claim`; the intruder's own keys are there to be claimed, as any device's."""
-        own = {"signed_curve25519:AAAAAQ": self._signed({"key": self.key}, "INTRUDER")}
-        answer.setdefault("one_time_keys", {}).setdefault(self.victim, {})["INTRUDER"] = own
+        own = {"signed_curve25519:AAAAAQ": self._signed({"key": self.key}, self.own_id)}
+        answer.setdefault("one_time_keys", {}).setdefault(self.victim, {})[self.own_id] = own
         keys = answer["one_time_keys"][self.victim].get(self.device_id, {})
         for name, key in list(keys.items()):
             if how == "one-time key swapped":
