@@ -101,11 +101,18 @@ async def test_what_was_done_on_both_sides_of_a_cut_holds_on_both(fragile: Fragi
         assert answer.status == 200, f"the deputy should remove a member during the cut, but: {answer}"
         assert await conversations.membership(host.session, room_id, leaving.user_id) == "join", "the cut is none"
 
-    for device in (host, deputy):
-        await device.say(room_id, cast.word("de retour"))
+    said = [await device.say(room_id, cast.word("de retour")) for device in (host, deputy)]
+    # What the other side said afterwards comes with all that was done there: then a homeserver knows of both.
+    for device, event_id in zip((deputy, host), said, strict=True):
+        comes = functools.partial(_has, room_id, event_id)
+        await device.wait_for("what the other side said afterwards", comes, deadline=120.0)
     # Asked for, not read from a sync: Synapse does not tell there what a resolution of forked state came to (MSC4222).
     for device in (host, deputy):
         await _agreed(device, functools.partial(told, device), ("leave", name))
+
+
+def _has(room_id: str, event_id: str, device: Device) -> bool:
+    return event_id in device.room(room_id).events
 
 
 async def _agreed(device: Device, told: Callable[[], Awaitable[tuple[str, str]]], wanted: tuple[str, str]) -> None:
@@ -118,4 +125,4 @@ async def _agreed(device: Device, told: Callable[[], Awaitable[tuple[str, str]]]
 
     who = device.session.who
     missing = f"the new name, and the member gone, at the homeserver of {who}"
-    await until(device.session.transport, agrees, deadline=120.0, missing=missing, seen=lambda: f"it tells {seen}", pause=0.3)
+    await until(device.session.transport, agrees, deadline=10.0, missing=missing, seen=lambda: f"it tells {seen}", pause=0.3)
