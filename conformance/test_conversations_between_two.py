@@ -13,6 +13,7 @@ from scenarios import conversations
 from scenarios.conversations import ACCESS_RULES
 from scenarios.invitations import invite_by_mail
 from scenarios.people import Person
+from scenarios.wire import until
 
 _MEMBER, _JOIN_RULES = "m.room.member", "m.room.join_rules"
 
@@ -58,6 +59,12 @@ async def test_no_change_of_a_conversation_between_two_brings_in_a_third(cast: C
                 refused(answer, f"a third's way in by the join rule {content['join_rule']}", "M_FORBIDDEN")
     assert await _present(someone, room_id) == sorted([someone.user_id, other.user_id])
     accepted(await conversations.leave(other.session, room_id), "leaving a conversation between two")
+
+    async def seen_gone() -> bool | None:
+        return True if await conversations.membership(someone.session, room_id, other.user_id) == "leave" else None
+
+    missing = "the leave of one of the two, at the other's homeserver"
+    await until(cast.transport, seen_gone, deadline=20, missing=missing, pause=0.1)
     answer = await conversations.invite(someone.session, room_id, third.user_id)
     refused(answer, "inviting a third in the place of who left", "M_FORBIDDEN")
 
