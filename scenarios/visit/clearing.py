@@ -65,8 +65,8 @@ class Clearing:
         Accounts first, since leaving is theirs to do; then devices, then rooms, which administrators remove.
         """
         self.made.close()
-        openings = self.made.things().openings
-        yield [partial(self._guarded, f"a room of {who}", self._opening, key) for key, (_server, who) in openings.items()]
+        askers = {(each.server, each.user_id) for each in self.made.things().openings.values()}
+        yield [partial(self._guarded, f"a room of {who}", self._opened, server, who) for server, who in sorted(askers)]
         self._things = self.made.things()
         yield [
             partial(self._guarded, each.user_id or each.address, self._account, each) for each in self._things.accounts.values()
@@ -192,33 +192,44 @@ class Clearing:
             raise _Stays(f"nobody knows the password of {device.user_id}, and there is no administrator of {device.server}")
         self.made.note("gone", device_id=device.device_id)
 
-    async def _opening(self, key: str) -> None:
-        """Find the room that somebody asked for and never heard of: it bears the tag, and its maker is in it."""
-        server, user_id = self.made.things().openings[key]
+    async def _opened(self, server: str, user_id: str) -> None:
+        """Find the rooms that somebody asked for and was not given: they bear the tag, and their maker is in them."""
+        things = self.made.things()
+        openings = {key: each for key, each in things.openings.items() if (each.server, each.user_id) == (server, user_id)}
         self._still_described(server)
-        account = self.made.things().accounts.get(user_id)
+        account = things.accounts.get(user_id)
         session = await (self._keeper(user_id) if account is None else self._session(account))
         if session is not None:
-            # Whoever was cut off while asking may have a server that is still at it.
+            found = 0
+
+            async def all_found() -> bool | None:
+                nonlocal found
+                found += await self._unheard_of(session, server)
+                return True if found >= len(openings) else None
+
+            # Whoever was cut off while asking may have a server that is still at it; one that answered is done.
+            patience = 0.0 if all(each.answered for each in openings.values()) else _UNDER_WAY
             with suppress(NotInTime):
-                probe = partial(self._unheard_of, session, server)
-                await until(self.transport, probe, deadline=_UNDER_WAY, missing="a room", pause=_PAUSE / 4)
+                await until(self.transport, all_found, deadline=patience, missing="a room", pause=_PAUSE / 4)
         elif account is None and user_id in self.people:
             raise _Stays("its maker's login is refused")
-        self.made.note("gone", opening=key)
+        for key in openings:
+            self.made.note("gone", opening=key)
 
-    async def _unheard_of(self, maker: Session, server: str) -> bool | None:
-        """Note somebody's rooms that bear the tag and are not noted yet; tells of any, None where there is none."""
+    async def _unheard_of(self, maker: Session, server: str) -> int:
+        """Note somebody's rooms that bear the tag, or come after one of the run's own, and are not noted yet; counts them."""
         answer = await maker.get("/joined_rooms")
         joined = _object(answer).get("joined_rooms")
         if answer.status != 200 or not isinstance(joined, list):
             raise _Stays(f"{answer}")
-        found = None
-        for room_id in set(joined) - set(self.made.things().rooms):
+        known, found = set(self.made.things().rooms), 0
+        for room_id in set(joined) - known:
             created = _said(await maker.get(path("rooms", room_id, "state", "m.room.create")))
-            if created.status == 200 and _object(created).get("vigie") == self.made.tag:
+            content = _object(created) if created.status == 200 else {}
+            before = content.get("predecessor")
+            if content.get("vigie") == self.made.tag or (isinstance(before, dict) and before.get("room_id") in known):
                 self.made.note("room", room_id=room_id, server=server, user_id=maker.user_id)
-                found = True
+                found += 1
         return found
 
     # Rooms

@@ -81,7 +81,7 @@ class Ledger:
                 self._account(f"@{name}:{server}", server, user_id=f"@{name}:{server}", password=_text(content, "password"))
             elif address:
                 self._account(address, server, address=address, password=_text(content, "password"))
-        elif request.method == "POST" and path.endswith("/createRoom") and (whose := self._whose(request)):
+        elif request.method == "POST" and _opens(path) and (whose := self._whose(request)):
             opening = self._openings[id(tagged)] = secrets.token_hex(8)
             self.made.note("opening", opening=opening, server=server, user_id=whose)
         elif self.people_stay and request.method == "POST" and path.endswith("/login"):
@@ -166,11 +166,13 @@ class Ledger:
             self._room(request, path, server, told, asked)
 
     def _refused(self, request: Request, response: Response, path: str, asked: dict[str, Any]) -> None:
-        """Learn from a refusal that nothing was made; a server that broke down may have made it all the same."""
-        if response.status >= 500:
+        """Learn what a refusal says; a room may be there all the same, and a device where the server broke down."""
+        if opening := self._openings.pop(id(request), ""):
+            home = self.home(request.url)
+            server = home.server_name if home else ""
+            self.made.note("opening", opening=opening, server=server, user_id=self._whose(request), answered=True)
+        elif response.status >= 500:
             return
-        if path.endswith("/createRoom") and (opening := self._openings.pop(id(request), "")):
-            self.made.note("gone", opening=opening)
         elif self.people_stay and path.endswith("/login") and _text(asked, "device_id"):
             self.made.note("gone", device_id=asked["device_id"])
 
@@ -210,9 +212,14 @@ class Ledger:
             opening = self._openings.pop(id(request), "")
             self.made.note("room", room_id=told["room_id"], server=server, user_id=whose, aliases=aliases, opening=opening)
         elif _UPGRADE.search(path) and isinstance(told.get("replacement_room"), str):
-            self.made.note("room", room_id=told["replacement_room"], server=server, user_id=whose)
+            opening = self._openings.pop(id(request), "")
+            self.made.note("room", room_id=told["replacement_room"], server=server, user_id=whose, opening=opening)
         elif (match := _ALIAS.search(path)) and isinstance(asked.get("room_id"), str):
             self.made.note("room", room_id=asked["room_id"], server=server, user_id=whose, aliases=[match[1]])
+
+
+def _opens(path: str) -> bool:
+    return path.endswith("/createRoom") or bool(_UPGRADE.search(path))
 
 
 def _token_of(request: Request) -> str:

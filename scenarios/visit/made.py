@@ -22,7 +22,20 @@ from fixtures.errors import FixtureError
 from fixtures.journal import Journal, Started, identity_of, is_alive
 from fixtures.loopback import is_loopback
 
-__all__ = ["Account", "Device", "Kind", "Made", "Room", "Things", "home", "is_visited", "journals", "new_tag", "populations"]
+__all__ = [
+    "Account",
+    "Device",
+    "Kind",
+    "Made",
+    "Opening",
+    "Room",
+    "Things",
+    "home",
+    "is_visited",
+    "journals",
+    "new_tag",
+    "populations",
+]
 
 Kind = Literal["run", "population"]
 
@@ -80,16 +93,25 @@ class Device:
 
 
 @dataclass
-class Things:
-    """What is still there, as far as the journal knows.
+class Opening:
+    """A room that somebody asked for, on which server, and that may be there though the answer gave none.
 
-    `openings` are the rooms that were asked for and never heard of: by a key of their own, who asked and on which server.
+    It was `answered` where a refusal came: Synapse refuses a room because of who is invited when it is made already.
     """
+
+    server: str
+    user_id: str
+    answered: bool = False
+
+
+@dataclass
+class Things:
+    """What is still there, as far as the journal knows; `openings` have keys of their own."""
 
     accounts: dict[str, Account] = field(default_factory=dict)
     rooms: dict[str, Room] = field(default_factory=dict)
     devices: dict[str, Device] = field(default_factory=dict)
-    openings: dict[str, tuple[str, str]] = field(default_factory=dict)
+    openings: dict[str, Opening] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
         """Tell whether anything is left."""
@@ -212,7 +234,8 @@ def _take(things: Things, entry: dict[str, Any]) -> None:
             room.aliases += [each for each in entry.get("aliases", ()) if each not in room.aliases]
             things.openings.pop(entry.get("opening", ""), None)
         case "opening":
-            things.openings[entry["opening"]] = (entry["server"], entry["user_id"])
+            answered = bool(entry.get("answered"))
+            things.openings[entry["opening"]] = Opening(entry["server"], entry["user_id"], answered)
         case "device":
             known_device = Device(entry["device_id"], entry["server"], entry["user_id"])
             device = things.devices.setdefault(entry["device_id"], known_device)

@@ -14,7 +14,7 @@ from load.driver import drive
 from load.staying import VisitorTransport
 from scenarios.session import Session
 from scenarios.visit.ledger import Ledger, TooMany
-from scenarios.visit.made import Made
+from scenarios.visit.made import Made, Opening
 from scenarios.visit.pace import Pace
 from scenarios.wire import Request, Unreachable
 from tests.load.peers import answer, peer, request_of
@@ -73,10 +73,12 @@ def test_what_nobody_heard_of_is_written_down_all_the_same(tmp_path: Path) -> No
                 drive(session_at(url, ledger, "t").post(where, body))
         things = ledger.made.things()
         assert [(each.user_id, each.token) for each in things.devices.values()] == [(ANNE, "")]
-        assert list(things.openings.values()) == [(SERVER, ANNE)]
+        assert list(things.openings.values()) == [Opening(SERVER, ANNE)]
 
 
-def test_a_refusal_made_nothing(tmp_path: Path) -> None:
+def test_a_refusal_made_no_device_and_perhaps_a_room(tmp_path: Path) -> None:
+    """A homeserver refuses a room also when it is there already, because of who is invited."""
+
     def refuses(connection: socket.socket, _number: int) -> None:
         while request_of(connection):
             connection.sendall(answer(b'{"errcode":"M_FORBIDDEN"}', "403 Forbidden"))
@@ -86,7 +88,8 @@ def test_a_refusal_made_nothing(tmp_path: Path) -> None:
         ledger.know("t", ANNE)
         for where, body in (("/login", LOGIN), ("/createRoom", {})):
             assert drive(session_at(url, ledger, "t").post(where, body)).status == 403
-        assert not ledger.made.things()
+        things = ledger.made.things()
+        assert not things.devices and list(things.openings.values()) == [Opening(SERVER, ANNE, answered=True)]
 
 
 def test_nobody_is_registered_beyond_the_limit_or_after_the_end(tmp_path: Path) -> None:

@@ -10,8 +10,9 @@ import pytest
 
 from conformance.transport import AsyncTransport
 from fixtures.deployment import Deployment
-from scenarios.session import ok, path
+from scenarios.session import Session, ok, path
 from scenarios.visit.clearing import Clearing
+from scenarios.visit.ledger import Ledger
 from scenarios.visit.made import Account, Made
 from scenarios.wire import Request, Response
 
@@ -237,3 +238,48 @@ async def test_room_that_was_still_being_made_when_its_maker_was_cut_off_is_foun
     for room_id in (first, way.room_id):
         gone = await alice.session.get(path("rooms", room_id, "state", "m.room.create"))
         assert gone.status == 403, f"the room is still there: {gone}"
+
+
+class WritesDown(BreaksDown):
+    """The way of a run that writes down what it makes; it is cut off before it hears of an upgrade."""
+
+    def __init__(self, transport: AsyncTransport, ledger: Ledger) -> None:
+        super().__init__(transport, 0)
+        self.ledger = ledger
+
+    async def send(self, request: Request) -> Response:
+        request = self.ledger.intend(request)
+        answer = await self.transport.send(request)
+        if not request.url.endswith("/upgrade"):
+            self.ledger.note(request, answer)
+        return answer
+
+
+@pytest.mark.parametrize("what", ["refused", "upgraded"])
+async def test_room_that_no_answer_named_is_taken_away(
+    people: People, transport: AsyncTransport, deployment: Deployment, tmp_path: Path, what: str
+) -> None:
+    """Alice is refused a conversation for whom it invites, when it is there already; or never hears of a room's successor."""
+    alice, bruno, carole = [await people.person(name) for name in ("alice", "bruno", "carole")]
+    server, token = people.homeserver.server_name, alice.session.access_token or ""
+    made = Made(tmp_path / "tags.jsonl")
+    made.begin(deployment)
+    ledger = Ledger(deployment, made, people_stay=True)
+    ledger.know(token, alice.user_id)
+    run = Session(WritesDown(transport, ledger), alice.session.base_url, server, alice.user_id, access_token=token)
+
+    async def joined() -> set[str]:
+        return set(ok(await alice.session.get("/joined_rooms"))["joined_rooms"])
+
+    if what == "refused":
+        both = {"preset": "trusted_private_chat", "is_direct": True, "invite": [bruno.user_id, carole.user_id]}
+        assert (await run.post("/createRoom", both)).status == 403
+    else:
+        room_id = ok(await run.post("/createRoom", {"preset": "private_chat"}))["room_id"]
+        ok(await run.post(path("rooms", room_id, "upgrade"), {"new_version": "11"}))
+    assert await joined() - set(made.things().rooms), "nothing was there to be found"
+    keeper = {alice.user_id: Account(server, alice.user_id, password=PASSWORD, token=token)}
+    clearing = Clearing(deployment, made, transport, keeper)
+    await _cleared(clearing)
+    assert clearing.stays == [] and not made.things()
+    assert await joined() == set()
