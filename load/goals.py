@@ -28,8 +28,10 @@ class Objective(BaseModel):
     """A figure and the bound it has to keep.
 
     `latency` takes a stage (or, for other acts, `act`) and a percentile, in milliseconds, and is judged for all together or
-    for each room size or kind. `undecryptable` can be asked for `canaries` or the `crowd` alone. `slope` is the upward trend of
-    `series` over the measured window, in percent an hour. `server` judges a series of the server's own figures.
+    for each room size or kind. `errors` is the share of the arrivals that went wrong; with `act` of that act alone, 429 among
+    them, also where no arrival but another act brought it about. `undecryptable` can be asked for `canaries` or the `crowd`
+    alone. `slope` is the upward trend of `series` over the measured window, in percent an hour. `server` judges a series of the
+    server's own figures.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -59,8 +61,10 @@ class Objective(BaseModel):
             raise ValueError(f"`of` is for undecryptable and undecryptable-share, not for {figure}")
         if key == "by" and (figure != "latency" or info.data.get("stage") is None):
             raise ValueError("`by` is for the latency of a stage")
-        if key in {"stage", "act"} and figure != "latency":
+        if key == "stage" and figure != "latency":
             raise ValueError(f"`{key}` is for a latency, not for {figure}")
+        if key == "act" and figure not in {"latency", "errors"}:
+            raise ValueError(f"`{key}` is for a latency and for errors, not for {figure}")
         return value
 
     @field_validator("act")
@@ -102,7 +106,8 @@ class Objective(BaseModel):
         elif self.figure in {"slope", "server"}:
             what = f"{'upward trend of ' if self.figure == 'slope' else f'{self.statistic} of '}{self.series}"
         else:
-            what = self.figure if self.of == "all" else f"{self.figure} ({self.of})"
+            part = self.act or ("" if self.of == "all" else self.of)
+            what = f"{self.figure} ({part})" if part else self.figure
         bound = f"at most {self.at_most:g}" if self.at_most is not None else f"at least {self.at_least:g}"
         window = "" if self.figure in {*COUNTS, "undecryptable-share"} else f" ({MEASURED})"
         return f"{what}: {bound} {self.unit}".strip() + window

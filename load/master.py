@@ -183,6 +183,7 @@ class Conductor:
                     gevent.sleep(0.1)
                 elif self.stop.wait(0.1):
                     self.cut_short = "interrupted"
+                    measures.cut_short(time.monotonic())
                     roster.send(CUT, {})
                     deadline = min(deadline, time.monotonic() + _CUT_GRACE + _HANDING_OVER)
                 self._tell_of_the_lost(roster)

@@ -8,7 +8,7 @@ from load.delivery import Delivery
 from load.health import HealthProbe
 from load.profile import ACTS
 from load.tally import Tally
-from load.windows import Windows
+from load.windows import Window, Windows
 
 __all__ = ["FAILURES", "Failure", "Measures", "ProbeResult", "kind_of"]
 
@@ -37,6 +37,15 @@ class Measures:
         self.delivery = Delivery(self.tally)
         self.health = HealthProbe(worker)
         self.violations: list[tuple[str, float, str, str]] = []
+        self._cut: float | None = None
+
+    def cut_short(self, moment: float) -> None:
+        """Enter that the run ends at this moment, before its time: rates are of what came of each window."""
+        self._cut = moment - self.tally.start
+
+    def length(self, window: Window) -> float:
+        """Give how long a window was, in seconds."""
+        return self.tally.windows.length(window, self._cut)
 
     def dispatched(self, act: str, intended: float, now: float) -> None:
         """Enter an arrival, whatever becomes of it: it is offered load."""

@@ -10,6 +10,7 @@ import numpy
 from load.goals import SHARES, Objective
 from load.histogram import Histogram
 from load.measures import Measures
+from load.tally import Tally
 from load.windows import MEASURED
 
 __all__ = ["Judged", "Series", "judge"]
@@ -56,7 +57,8 @@ def _value(objective: Objective, measures: Measures, series: Series, probes: Seq
         return _share(objective, measures)
     if figure.endswith("-per-second"):
         number = tally.total("sends" if figure.startswith("sends") else "delivered", MEASURED)
-        return (number / tally.windows.measured, "") if number else (None, "nothing was sent or delivered")
+        seconds = measures.length(MEASURED)
+        return (number / seconds, "") if number and seconds else (None, "nothing was sent or delivered")
     if figure == "violations":
         return _violations(measures, probes)
     return _COUNTED[figure](objective, measures)
@@ -88,6 +90,8 @@ def _share(objective: Objective, measures: Measures) -> tuple[float | None, str]
     if objective.figure == "undecryptable-share":
         bad, good = _decryptions(objective, measures)
         return (bad / (bad + good), f"{bad} of {bad + good}") if bad + good else (None, "nothing was decrypted")
+    if objective.act:
+        return _errors_of(objective.act, tally)
     offered = tally.total("offered", MEASURED)
     if not offered:
         return None, "nothing was offered"
@@ -98,6 +102,14 @@ def _share(objective: Objective, measures: Measures) -> tuple[float | None, str]
         "limited": lambda: tally.total("429", MEASURED) + tally.total("limited", MEASURED),
     }[objective.figure]()
     return number / offered, f"{number} of {offered}"
+
+
+def _errors_of(act: str, tally: Tally) -> tuple[float | None, str]:
+    """Give the share of an act that went wrong, for whatever reason, whether it was in the schedule or brought about."""
+    pair = tally.acts.get((MEASURED, act))
+    well = (pair[0] if pair else tally.latencies.get((MEASURED, act), Histogram())).total
+    wrong = tally.total(f"failed-act:{act}", MEASURED)
+    return (wrong / (well + wrong), f"{wrong} of {well + wrong}") if well + wrong else (None, f"no {act} was seen")
 
 
 def _decryptions(objective: Objective, measures: Measures) -> tuple[int, int]:

@@ -169,6 +169,7 @@ class Performance:
             cut = cut or self._until(time.monotonic() + windows.grace, quiet)
             if cut:
                 self.cut_short = "interrupted"
+                measures.cut_short(time.monotonic())
                 self._until(time.monotonic() + _CUT_GRACE, quiet, heed_stop=False)
         crowd.abandon()
         measures.finish()

@@ -165,8 +165,7 @@ def _counts(measures: Measures, window: Window | None) -> dict[str, int]:
 
 
 def _window(measures: Measures, window: Window) -> told.WindowFigures:
-    tally, windows = measures.tally, measures.tally.windows
-    seconds = {"warm-up": windows.warm_up, "measured": windows.measured, "cool-down": windows.cool_down}[window]
+    tally, seconds = measures.tally, measures.length(window)
 
     def rate(name: str) -> float:
         return tally.total(name, window) / seconds if seconds else 0.0

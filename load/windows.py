@@ -33,3 +33,9 @@ class Windows(BaseModel):
         if seconds < self.warm_up:
             return "warm-up"
         return "measured" if seconds < self.warm_up + self.measured else "cool-down"
+
+    def length(self, window: Window, until: float | None = None) -> float:
+        """Give how long a window is, in seconds; of a run that ended `until` seconds after its start, what came of it."""
+        begins = {"warm-up": 0.0, "measured": self.warm_up, "cool-down": self.warm_up + self.measured}[window]
+        whole = {"warm-up": self.warm_up, "measured": self.measured, "cool-down": self.cool_down}[window]
+        return whole if until is None else min(whole, max(0.0, until - begins))

@@ -132,6 +132,8 @@ def test_an_interruption_ends_with_what_was_measured(warm: str, profile: str, tm
         assert ran.wait(120) == 3, "".join(seen) + rest
     report = json.loads((out / "load.json").read_text())
     assert report["cut_short"] and report["outcome"] == "cannot-tell" and "Traceback" not in rest
+    measured = next(window for window in report["windows"] if window["window"] == "measured")
+    assert 0 < measured["seconds"] < 600, "rates are of the time that was planned"
 
 
 def test_a_search_for_the_limit_has_people_come_once_and_tells_what_it_knows(warm: str, tmp_path: Path) -> None:

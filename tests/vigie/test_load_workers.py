@@ -102,6 +102,7 @@ def test_an_interruption_has_all_workers_hand_over(warm: str, profile: Path, tmp
         assert gone(family)
     report = told(out)
     assert report.cut_short and report.outcome == "cannot-tell"
+    assert 0 < next(each.seconds for each in report.windows if each.window == "measured") < 600, "the rates' time"
     assert [each.state for each in report.workers] == ["finished", "finished"]
     assert all(each.offered for each in report.workers)
     _books_agree_on_what_was_offered(report)
