@@ -167,9 +167,12 @@ class CrowdDevice:
         missed: list[Mapping[str, Any]] = []
         while token:
             params = {"dir": "b", "from": token, "to": until, "limit": 100}
-            answer = ok(await self.session.get(path("rooms", room_id, "messages"), params))
-            missed += answer["chunk"]
-            token = answer.get("end", "") if answer["chunk"] else ""
+            response = await self.session.get(path("rooms", room_id, "messages"), params)
+            answer = ok(response)
+            if not isinstance(chunk := answer.get("chunk"), list):
+                raise UnexpectedAnswer(response)
+            missed += chunk
+            token = answer.get("end", "") if chunk else ""
         return missed[::-1]
 
     def _events(self, room: Room, events: Iterable[Mapping[str, Any]], at: float) -> None:

@@ -75,7 +75,8 @@ def joined(**rooms: tuple[bool, list[str]]) -> dict[str, Any]:
     }
 
 
-def test_a_gap_that_could_not_be_read_takes_nothing_and_loses_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("broken", [(502, {}), (200, {}), (200, {"chunk": None})])
+def test_a_gap_that_could_not_be_read_takes_nothing_and_loses_nothing(broken: tuple[int, Any], tmp_path: Path) -> None:
     """The read for the gap in the hall fails once: the device asks from where it was, and sees all of it, once."""
     answer = {
         "next_batch": "s2",
@@ -83,7 +84,7 @@ def test_a_gap_that_could_not_be_read_takes_nothing_and_loses_nothing(tmp_path: 
         "rooms": {"join": joined(cafe=(False, ["$1", "$5"]), hall=(True, ["$4"]))},
     }
     missed = {"chunk": [said("$3"), said("$2")]}
-    server = Answers(sync=[(200, answer)], messages=[(502, {}), (200, missed)])
+    server = Answers(sync=[(200, answer)], messages=[broken, (200, missed)])
     crowd, device = two_rooms_and_a_gap(server, tmp_path)
     crowd.around.listening = True
     taken: list[int] = []
