@@ -33,7 +33,7 @@ _SIDE_BY_SIDE = 6
 # What can make or end something that is written down; all else, which is nearly everything, goes by unread.
 _MAKES = re.compile(
     r"/(?:register|login|logout|createRoom|upgrade|requestToken|password|deactivate)(?:\?|$)"
-    r"|/directory/room/|/_synapse/admin/"
+    r"|/directory/room/|/_synapse/admin/|/_matrix/media/[^/]+/upload(?:\?|$)"
 )
 
 

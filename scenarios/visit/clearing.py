@@ -46,7 +46,8 @@ class _BrokeDown(_Stays):
 class Clearing:
     """Takes away what one journal names; `stays` tells afterwards what could not be, `broke_down` what a server failed at.
 
-    `people` are those who were there before and stay there.
+    `out_of_reach` are the files that nobody who is known may remove: people may not, only administrators. `people` are those
+    who were there before and stay there.
     """
 
     deployment: Deployment
@@ -55,6 +56,7 @@ class Clearing:
     people: Mapping[str, Account] = field(default_factory=dict)
     stays: list[str] = field(default_factory=list)
     broke_down: list[str] = field(default_factory=list)
+    out_of_reach: list[str] = field(default_factory=list)
     _sessions: dict[str, Session] = field(default_factory=dict)
     _lent: list[Session] = field(default_factory=list)
     _things: Things = field(default_factory=Things)
@@ -76,6 +78,7 @@ class Clearing:
         # A room whose maker could not be taken out is not left by everybody.
         rooms = [room for room in there.rooms.values() if room.user_id not in there.accounts]
         yield [partial(self._guarded, room.room_id, self._room, room) for room in rooms]
+        yield [partial(self._guarded, uri, self._file, uri, server) for uri, server in there.files.items()]
         yield [partial(self._guarded, each.user_id, _log_out, each) for each in self._lent]
 
     async def _guarded(self, what: str, work: Callable[..., Awaitable[None]], *about: object) -> None:
@@ -283,6 +286,15 @@ class Clearing:
             if session is not None:
                 _said(await session.post(path("rooms", room.room_id, "leave"), {}))
                 await session.post(path("rooms", room.room_id, "forget"), {})
+
+    async def _file(self, uri: str, server: str) -> None:
+        administrator = self._administrator(self._still_described(server))
+        if administrator is None:
+            self.out_of_reach.append(uri)
+        else:
+            origin, _, media_id = uri.removeprefix("mxc://").partition("/")
+            await self._take(administrator, "DELETE", path("_synapse", "admin", "v1", "media", origin, media_id), {})
+        self.made.note("gone", content_uri=uri)
 
     # Administrators
 

@@ -44,6 +44,10 @@ def depart(made: Made, carry_out: Callable[[], Clearing], tell: Callable[[str], 
     stays = clearing.stays
     for what, times in Counter(clearing.broke_down).items():
         say(f"the server broke down over this, {times} times: {what}")
+    if kept := clearing.out_of_reach:
+        say(f"{len(kept)} uploaded files stay, which only an administrator may remove, among them {kept[0]}")
+    for uri in kept:
+        things.files.pop(uri, None)
     if not stays and not made.things():
         made.end()
         say(f"taken away: {things.told()}")

@@ -24,6 +24,7 @@ _ADMIN_USER = re.compile(r"/_synapse/admin/v[12]/(?:users|deactivate)/(@[^/]+)")
 _TOKEN = re.compile(r"/email/requestToken$")
 _UPGRADE = re.compile(r"/rooms/([^/]+)/upgrade$")
 _ALIAS = re.compile(r"/directory/room/(#[^/]+)$")
+_UPLOAD = re.compile(r"/_matrix/media/[^/]+/upload$")
 
 
 class TooMany(Exception):
@@ -160,6 +161,8 @@ class Ledger:
             self._changed(whose or self._owner(self._address(asked)), server, _text(asked, "new_password"))
         elif path.endswith("/account/deactivate") and whose:
             self.made.note("gone", key=whose)
+        elif _UPLOAD.search(path) and isinstance(told.get("content_uri"), str):
+            self.made.note("file", content_uri=told["content_uri"], server=server)
         elif path.endswith("/logout") and (device_id := self._devices.pop(_token_of(request), "")):
             self.made.note("gone", device_id=device_id)
         else:

@@ -106,21 +106,26 @@ class Opening:
 
 @dataclass
 class Things:
-    """What is still there, as far as the journal knows; `openings` have keys of their own."""
+    """What is still there, as far as the journal knows.
+
+    `openings` have keys of their own. `files` were uploaded: by `mxc` URI, the homeserver that has them.
+    """
 
     accounts: dict[str, Account] = field(default_factory=dict)
     rooms: dict[str, Room] = field(default_factory=dict)
     devices: dict[str, Device] = field(default_factory=dict)
     openings: dict[str, Opening] = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
         """Tell whether anything is left."""
-        return bool(self.accounts or self.rooms or self.devices or self.openings)
+        return bool(self.accounts or self.rooms or self.devices or self.openings or self.files)
 
     def told(self) -> str:
         """Count in words."""
         devices = f", {len(self.devices)} devices" if self.devices else ""
-        return f"{len(self.accounts)} accounts{devices} and {len(self.rooms)} rooms"
+        files = f", {len(self.files)} files" if self.files else ""
+        return f"{len(self.accounts)} accounts{devices}{files} and {len(self.rooms)} rooms"
 
 
 class Made:
@@ -240,11 +245,14 @@ def _take(things: Things, entry: dict[str, Any]) -> None:
             known_device = Device(entry["device_id"], entry["server"], entry["user_id"])
             device = things.devices.setdefault(entry["device_id"], known_device)
             device.token = entry.get("token") or device.token
+        case "file":
+            things.files[entry["content_uri"]] = entry["server"]
         case "gone":
             things.accounts.pop(entry.get("key", ""), None)
             things.rooms.pop(entry.get("room_id", ""), None)
             things.devices.pop(entry.get("device_id", ""), None)
             things.openings.pop(entry.get("opening", ""), None)
+            things.files.pop(entry.get("content_uri", ""), None)
 
 
 def journals(deployment: Deployment, folder: Path | None = None) -> list[Made]:

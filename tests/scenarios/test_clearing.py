@@ -10,8 +10,10 @@ import pytest
 
 from conformance.transport import AsyncTransport
 from fixtures.deployment import Deployment
+from scenarios.files import download, upload
 from scenarios.session import Session, ok, path
 from scenarios.visit.clearing import Clearing
+from scenarios.visit.departing import depart
 from scenarios.visit.ledger import Ledger
 from scenarios.visit.made import Account, Made
 from scenarios.wire import Request, Response
@@ -201,6 +203,65 @@ async def test_account_whose_deactivation_is_unknown_stays(
         assert here.status == (200 if stays else 401), f"{here}"
 
 
+class WritesDown(BreaksDown):
+    """The way of a run that writes down what it makes; it is cut off before it hears of an upgrade."""
+
+    def __init__(self, transport: AsyncTransport, ledger: Ledger) -> None:
+        super().__init__(transport, 0)
+        self.ledger = ledger
+
+    async def send(self, request: Request) -> Response:
+        request = self.ledger.intend(request)
+        answer = await self.transport.send(request)
+        if not request.url.endswith("/upgrade"):
+            self.ledger.note(request, answer)
+        return answer
+
+
+@pytest.mark.parametrize("administrator", [True, False])
+async def test_uploaded_file_goes_where_an_administrator_removes_it(
+    people: People, transport: AsyncTransport, deployment: Deployment, tmp_path: Path, *, administrator: bool
+) -> None:
+    """Alice's file goes with her run; without an administrator it stays, and no sweep waits for it."""
+    alice, bruno = await people.person("alice"), await people.person("bruno")
+    alone = tuple(each.model_copy(update={"admin_token": None}) for each in deployment.homeservers)
+    visited = deployment if administrator else deployment.model_copy(update={"homeservers": alone})
+    made = Made(tmp_path / "tags.jsonl")
+    made.begin(visited)
+    way = WritesDown(transport, Ledger(visited, made, people_stay=True))
+    run = Session(way, alice.session.base_url, people.homeserver.server_name, access_token=alice.session.access_token)
+    uri = await upload(run, b"un compte rendu")
+    assert (await download(bruno.session, uri)).status == 200
+    assert made.things().files == {uri: people.homeserver.server_name}
+
+    clearing = Clearing(visited, made, transport)
+    await _cleared(clearing)
+    assert (await download(bruno.session, uri)).status == (404 if administrator else 200)
+    assert clearing.out_of_reach == ([] if administrator else [uri])
+    assert clearing.stays == [] and not made.things()
+
+
+def test_files_that_stay_are_told_and_not_counted_as_taken(deployment: Deployment, tmp_path: Path) -> None:
+    made = Made(tmp_path / "tags.jsonl")
+    made.begin(deployment)
+    for uri in ("mxc://one/gone", "mxc://two/stays"):
+        made.note("file", content_uri=uri, server="one")
+    told: list[str] = []
+
+    def carry_out() -> Clearing:
+        for uri in made.things().files:
+            made.note("gone", content_uri=uri)
+        return Clearing(deployment, made, BreaksDown(AsyncTransport(None), 0), out_of_reach=["mxc://two/stays"])
+
+    assert depart(made, carry_out, told.append) == ""
+    assert told == [
+        "taking away 0 accounts, 2 files and 0 rooms",
+        "1 uploaded files stay, which only an administrator may remove, among them mxc://two/stays",
+        "taken away: 0 accounts, 1 files and 0 rooms",
+    ]
+    assert not made.path.exists()
+
+
 class StillAtIt(BreaksDown):
     """The way to a homeserver that is still making a room when it is first asked where somebody is."""
 
@@ -238,21 +299,6 @@ async def test_room_that_was_still_being_made_when_its_maker_was_cut_off_is_foun
     for room_id in (first, way.room_id):
         gone = await alice.session.get(path("rooms", room_id, "state", "m.room.create"))
         assert gone.status == 403, f"the room is still there: {gone}"
-
-
-class WritesDown(BreaksDown):
-    """The way of a run that writes down what it makes; it is cut off before it hears of an upgrade."""
-
-    def __init__(self, transport: AsyncTransport, ledger: Ledger) -> None:
-        super().__init__(transport, 0)
-        self.ledger = ledger
-
-    async def send(self, request: Request) -> Response:
-        request = self.ledger.intend(request)
-        answer = await self.transport.send(request)
-        if not request.url.endswith("/upgrade"):
-            self.ledger.note(request, answer)
-        return answer
 
 
 @pytest.mark.parametrize("what", ["refused", "upgraded"])

@@ -61,11 +61,11 @@ def test_what_is_hostile_as_a_whole_is_refused(vigie: Vigie, deployment: Deploym
 
 
 def test_nothing_is_active_after_a_visit(vigie: Vigie, deployment: Deployment, tmp_path: Path) -> None:
-    """With accounts allowed the checks pass as on one's own deployment; afterwards accounts and rooms are as before."""
+    """With accounts allowed the checks pass as on one's own deployment; afterwards accounts, rooms and files are as before."""
     file = foreign(deployment, tmp_path / "other.toml", allow=("accounts",))
     before = active(deployment)
     out = tmp_path / "run"
-    choice = ("-k", "needs_the_link or listed_nowhere", "--workers", "2")
+    choice = ("-k", "needs_the_link or listed_nowhere or clean_file_reaches", "--workers", "2")
     done = vigie("check", "--deployment", str(file), *choice, "--out", str(out))
     assert done.returncode == 0, done.stdout + done.stderr
     assert not (left := active(deployment).beside(before)), left

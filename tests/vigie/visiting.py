@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,16 +30,19 @@ def foreign(deployment: Deployment, file: Path, *, administrators: bool = True, 
 
 @dataclass(frozen=True)
 class Active:
-    """Accounts that are not deactivated, and rooms with how many members each has."""
+    """Accounts that are not deactivated, rooms with how many members each has, and files by who uploaded how many."""
 
     accounts: frozenset[str]
     rooms: dict[str, int]
+    files: dict[str, int] = field(default_factory=dict)
 
     def beside(self, before: Active) -> str:
         """Tell what came and went since: a room's name has who is in it behind it."""
         people = {f"account {each}" for each in self.accounts}, {f"account {each}" for each in before.accounts}
         rooms = tuple({f"room {name} ({members})" for name, members in each.rooms.items()} for each in (self, before))
-        came, went = people[0] - people[1] | rooms[0] - rooms[1], people[1] - people[0] | rooms[1] - rooms[0]
+        files = tuple({f"{count} files of {who}" for who, count in each.files.items()} for each in (self, before))
+        now, then = people[0] | rooms[0] | files[0], people[1] | rooms[1] | files[1]
+        came, went = now - then, then - now
         return "; ".join([*(f"came: {each}" for each in sorted(came)), *(f"went: {each}" for each in sorted(went))])
 
     @property
@@ -51,13 +54,16 @@ def active(deployment: Deployment) -> Active:
     """List by the admin API what is there, on every homeserver."""
     accounts: set[str] = set()
     rooms: dict[str, int] = {}
+    files: dict[str, int] = {}
     for homeserver in deployment.homeservers:
         for user in _pages(homeserver, "v2/users", "users"):
             if not user["deactivated"]:
                 accounts.add(user["name"])
         for room in _pages(homeserver, "v1/rooms", "rooms"):
             rooms[f"{homeserver.name} {room['room_id']}"] = room["joined_local_members"]
-    return Active(frozenset(accounts), rooms)
+        for user in _pages(homeserver, "v1/statistics/users/media", "users"):
+            files[user["user_id"]] = user["media_count"]
+    return Active(frozenset(accounts), rooms, files)
 
 
 def devices(deployment: Deployment, user_ids: frozenset[str]) -> int:
