@@ -84,11 +84,14 @@ class Fragile:
 
     @contextlib.asynccontextmanager
     async def full(self, service: str) -> AsyncIterator[None]:
-        """Have a part's disk be full for the length of a block."""
+        """Have a part's disk be full for the length of a block; a database ends of it, and is there again afterwards."""
         await asyncio.to_thread(self.powers.fill_disk, service)
         try:
             yield
         finally:
+            if service == DATABASE:
+                # It may be about to end only now, which nobody would see.
+                await self.kill(service)
             await asyncio.to_thread(self.powers.free_disk, service)
 
     @contextlib.asynccontextmanager

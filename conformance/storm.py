@@ -145,11 +145,11 @@ async def _whole_timeline(session: Session, room_id: str) -> list[dict[str, Any]
     return found[::-1]
 
 
-async def kept(cast: Cast, speaking: Sequence[Speaker], *, everywhere: bool = True) -> None:
+async def kept(cast: Cast, speaking: Sequence[Speaker]) -> None:
     """Hold that every homeserver shows each acknowledged message once, and each speaker's in the order of the acknowledgements.
 
     Read anew by backfill in a fresh session on each homeserver. The one that acknowledged a message has it at once; the
-    others, which have yet to hear of it, are given time as long as more comes; not `everywhere`, they are not asked.
+    others, which have yet to hear of it, are given time as long as more comes.
     """
     room_id = speaking[0].room_id
     assert all(each.acknowledged for each in speaking), "nothing of somebody was acknowledged"
@@ -167,7 +167,7 @@ async def kept(cast: Cast, speaking: Sequence[Speaker], *, everywhere: bool = Tr
             f"{name} forgot: {len(missing)} of {len(own)} messages that it acknowledged, among them {missing[0]}"
         )
         _judge(name, timeline, [each for each in speaking if each.home.name == name])
-    for name, session in sessions.items() if everywhere else ():
+    for name, session in sessions.items():
         _judge(name, await _heard(name, session, room_id, speaking), speaking)
 
 
@@ -207,19 +207,10 @@ def _judge(name: str, timeline: Sequence[dict[str, Any]], speaking: Sequence[Spe
         assert not late, f"{name} reordered: message {late[0] + 1} of {each.device.session.who} stands before the one before it"
 
 
-async def read_by(
-    readers: Sequence[Device], speaking: Sequence[Speaker], *, everywhere: bool = True, deadline: float = 90.0
-) -> None:
-    """Hold that each device reads, by its sync, every acknowledged message of the others, decrypted, and each text once.
-
-    Not `everywhere`, those of its own homeserver.
-    """
+async def read_by(readers: Sequence[Device], speaking: Sequence[Speaker], *, deadline: float = 90.0) -> None:
+    """Hold that each device reads, by its sync, every acknowledged message of the others, decrypted, and each text once."""
     for reader in readers:
         others = [each for each in speaking if each.device is not reader]
-        if not everywhere:
-            others = [each for each in others if each.home.server_name == reader.session.server_name]
-        if not others:
-            continue
         room_id = others[0].room_id
         for each in others:
             if each.acknowledged:

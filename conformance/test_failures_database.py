@@ -1,6 +1,8 @@
-"""RES-6: the database takes no writes."""
+"""RES-6: the database takes no writes, or its disk is full."""
 
 from __future__ import annotations
+
+from contextlib import AbstractAsyncContextManager
 
 import pytest
 
@@ -9,6 +11,7 @@ from conformance.checks.answers import accepted, refused
 from conformance.checks.stored import kept_files
 from conformance.journeys import gathered
 from conformance.storm import kept, speakers
+from fixtures.services.postgres import NAME as DATABASE
 from scenarios import accounts, conversations, files
 from scenarios.session import path
 
@@ -17,14 +20,12 @@ pytestmark = BREAKING
 _REFUSED = (500, 502, 503, 504, 507)
 
 
-@pytest.mark.rule("RES-6")
-async def test_read_only_database_does_nothing_by_halves(fragile: Fragile) -> None:
-    """While the database takes no writes messages, rooms, invitations, logins and uploads are refused, and leave nothing.
+async def _does_nothing_by_halves(fragile: Fragile, without_writes: AbstractAsyncContextManager[None]) -> None:
+    """Hold that messages, rooms, invitations, logins and uploads are refused without writes, and leave nothing.
 
     Afterwards the same requests succeed, and the message that was refused is there once.
     """
     cast = fragile.cast
-    fragile.needs("postgres")
     near, far, third = await cast.agents(0, 1, 0)
     devices = await cast.devices([near, far])
     room_id = await gathered(*devices)
@@ -37,7 +38,7 @@ async def test_read_only_database_does_nothing_by_halves(fragile: Fragile) -> No
     name, rooms = cast.word("salon"), set(await conversations.joined_rooms(near.session))
     media = kept_files(cast.deployment, near.home)
 
-    async with fragile.read_only():
+    async with without_writes:
         refused(await near.session.put(where, letter.body), "a message", status=_REFUSED)
         refused(await conversations.ask_for_private(near.session, name), "a new room", status=_REFUSED)
         refused(await conversations.invite(near.session, room_id, third.user_id), "an invitation", status=_REFUSED)
@@ -46,6 +47,7 @@ async def test_read_only_database_does_nothing_by_halves(fragile: Fragile) -> No
         answer = await near.session.send("POST", where_to, b"Une note", content_type="text/plain")
         refused(answer, "an upload", status=_REFUSED)
         assert "content_uri" not in answer.json(), f"a refused upload has an address: {answer}"
+    await fragile.settled()
 
     parts = sorted(str(path) for path in kept_files(cast.deployment, near.home) - media)
     assert not parts, f"the refused upload left {parts}"
@@ -53,10 +55,26 @@ async def test_read_only_database_does_nothing_by_halves(fragile: Fragile) -> No
     assert await conversations.membership(near.session, room_id, third.user_id) == "leave", "the refused invitation stands"
     for each in speaking:
         await each.send(each.letters[1])
-    # What comes from other homeservers may be held back for minutes, as in RES-2: the lock on it could not be given back.
-    await kept(cast, speaking, everywhere=False)
+    await kept(cast, speaking)
     accepted(await conversations.ask_for_private(near.session, name), "the same room afterwards")
     accepted(await conversations.invite(near.session, room_id, third.user_id), "the same invitation afterwards")
     accepted(await accounts.log_in(cast.transport, third), "the same login afterwards")
     uri = await files.upload(near.session, b"Une note", "text/plain")
     assert (await files.download(near.session, uri)).status == 200, "the same upload afterwards should be delivered"
+
+
+@pytest.mark.rule("RES-6")
+async def test_read_only_database_does_nothing_by_halves(fragile: Fragile) -> None:
+    """While the database takes no writes what people ask for is refused whole, and succeeds afterwards."""
+    fragile.needs(DATABASE)
+    await _does_nothing_by_halves(fragile, fragile.read_only())
+
+
+@pytest.mark.rule("RES-6")
+async def test_full_disk_of_the_database_does_nothing_by_halves(fragile: Fragile) -> None:
+    """While the database's disk takes nothing what people ask for is refused whole, and succeeds once there is room again.
+
+    PostgreSQL ends where it cannot write what it is about to acknowledge; it is started again with room.
+    """
+    fragile.needs(DATABASE)
+    await _does_nothing_by_halves(fragile, fragile.full(DATABASE))
