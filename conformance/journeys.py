@@ -12,7 +12,7 @@ from scenarios.people import Person
 from scenarios.session import ok
 from scenarios.wire import until
 
-__all__ = ["gathered", "identity_server", "invited_guest", "invited_outsider", "join"]
+__all__ = ["gathered", "identity_server", "invited_guest", "invited_outsider", "join", "sees_invited"]
 
 
 def identity_server(cast: Cast) -> IdentityServer:
@@ -40,15 +40,19 @@ async def join(device: Device, room_id: str, host: Person | None = None) -> None
     """
     await device.wait_for(f"an invitation to {room_id}", lambda seen: seen.room(room_id).membership == "invite")
     if host is not None:
-
-        async def host_sees_it() -> bool | None:
-            found = await conversations.membership(host.session, room_id, device.user_id)
-            return True if found == "invite" else None
-
-        missing = f"the invitation of {device.user_id} in the members that {host.name} sees"
-        await until(device.session.transport, host_sees_it, deadline=10, missing=missing)
+        await sees_invited(host, room_id, device.user_id)
     ok(await conversations.ask_to_join(device.session, room_id))
     await device.wait_for(f"itself in {room_id}", lambda seen: seen.room(room_id).membership == "join")
+
+
+async def sees_invited(host: Person, room_id: str, user_id: str) -> None:
+    """Wait until somebody in a room sees that somebody is invited to it; raises `NotInTime`."""
+
+    async def seen() -> bool | None:
+        return True if await conversations.membership(host.session, room_id, user_id) == "invite" else None
+
+    missing = f"the invitation of {user_id} in the members that {host.name} sees"
+    await until(host.session.transport, seen, deadline=15, missing=missing)
 
 
 async def gathered(host: Device, *others: Device, externals: bool = False, name: str = "salon") -> str:

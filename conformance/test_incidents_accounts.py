@@ -10,11 +10,10 @@ import pytest
 
 from conformance.cast import Cast
 from conformance.checks.answers import accepted, refused
-from conformance.journeys import identity_server
+from conformance.journeys import identity_server, sees_invited
 from scenarios import accounts, conversations, directory
 from scenarios.invitations import identity_token, invite_by_mail
 from scenarios.session import ok, path
-from scenarios.wire import until
 
 
 @pytest.mark.needs("hostile")
@@ -157,9 +156,4 @@ async def test_invitation_mail_carries_no_markup_of_its_sender(cast: Cast, home:
     assert mail.to == (second.identity.address,), f"the mail also goes to {mail.to}"
 
     await accounts.register_by_mail(cast.transport, cast.mailbox, partner)
-
-    async def is_invited() -> bool | None:
-        found = await conversations.membership(agent.session, room_id, partner.user_id)
-        return True if found == "invite" else None
-
-    await until(cast.transport, is_invited, deadline=15, missing="the invitation of the partner who registered")
+    await sees_invited(agent, room_id, partner.user_id)

@@ -10,7 +10,7 @@ import pytest
 
 from conformance.cast import Cast
 from conformance.checks.answers import accepted, refused
-from conformance.journeys import identity_server, invited_outsider
+from conformance.journeys import identity_server, invited_outsider, sees_invited
 from conformance.outcome import untestable
 from fixtures.deployment import Homeserver
 from scenarios import accounts, conversations
@@ -220,8 +220,10 @@ async def test_invitation_is_for_the_invited_address_alone(cast: Cast) -> None:
 @pytest.mark.rule("REG-10")
 async def test_invitation_is_used_up_by_the_account(cast: Cast) -> None:
     """The guest's account is the invitation's only one: no second beside it, and none after it was closed."""
-    _agent, partner, _room = await invited_outsider(cast)
+    agent, partner, room_id = await invited_outsider(cast)
     session = await accounts.register_by_mail(cast.transport, cast.mailbox, partner)
+    # By then the identity server knows of the account: it made the mail's invitation one of theirs.
+    await sees_invited(agent, room_id, session.user_id)
     anyone = cast.anonymous(cast.abroad, partner.name)
     answer, _ = await accounts.ask_for_validation(anyone, partner.identity.address)
     refused(answer, "a second account by the same invitation", "M_THREEPID_IN_USE", status=(400, 403))
