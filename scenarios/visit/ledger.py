@@ -173,7 +173,9 @@ class Ledger:
         if opening := self._openings.pop(id(request), ""):
             home = self.home(request.url)
             server = home.server_name if home else ""
-            self.made.note("opening", opening=opening, server=server, user_id=self._whose(request), answered=True)
+            # A front that gave up waiting (502, 504) may have a server behind it that is still at it.
+            answered = response.status < 500
+            self.made.note("opening", opening=opening, server=server, user_id=self._whose(request), answered=answered)
         elif response.status >= 500:
             return
         elif self.people_stay and path.endswith("/login") and _text(asked, "device_id"):

@@ -92,6 +92,20 @@ def test_a_refusal_made_no_device_and_perhaps_a_room(tmp_path: Path) -> None:
         assert not things.devices and list(things.openings.values()) == [Opening(SERVER, ANNE, answered=True)]
 
 
+def test_a_front_that_gave_up_waiting_answered_nothing(tmp_path: Path) -> None:
+    """The homeserver behind it may still be making the room: it is waited for, as where no answer came."""
+
+    def gives_up(connection: socket.socket, _number: int) -> None:
+        while request_of(connection):
+            connection.sendall(answer(b"<html>", "504 Gateway Timeout"))
+
+    with peer(gives_up) as (url, _came):
+        ledger = ledger_at(url, tmp_path)
+        ledger.know("t", ANNE)
+        assert drive(session_at(url, ledger, "t").post("/createRoom", {})).status == 504
+        assert list(ledger.made.things().openings.values()) == [Opening(SERVER, ANNE)]
+
+
 def test_nobody_is_registered_beyond_the_limit_or_after_the_end(tmp_path: Path) -> None:
     with peer(logs_in) as (url, came):
         ledger = ledger_at(url, tmp_path, people=0)
