@@ -70,7 +70,8 @@ def _await_port(port: int, process: subprocess.Popen[bytes]) -> None:
 
 @contextmanager
 def _running(command: list[str], port: int, environment: dict[str, str] | None = None) -> Iterator[int]:
-    process = subprocess.Popen(command, env=environment)
+    # It ends with whoever began it, a kill -9 included.
+    process = subprocess.Popen(["setpriv", "--pdeathsig", "TERM", "--", *command], env=environment)
     try:
         _await_port(port, process)
         yield port
