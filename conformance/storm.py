@@ -179,6 +179,7 @@ def _missing(timeline: Sequence[dict[str, Any]], letters: Sequence[Letter]) -> l
 async def _heard(name: str, session: Session, room_id: str, speaking: Sequence[Speaker]) -> list[dict[str, Any]]:
     """Give a homeserver's timeline once it has everything; raises `AssertionError` when nothing more comes."""
     transport, letters = session.transport, [letter for each in speaking for letter in each.acknowledged]
+    takers = {letter.event_id: each.home.name for each in speaking for letter in each.acknowledged}
     least, since = len(letters) + 1, transport.now()
     while True:
         timeline = await _whole_timeline(session, room_id)
@@ -188,7 +189,8 @@ async def _heard(name: str, session: Session, room_id: str, speaking: Sequence[S
         if len(missing) < least:
             least, since = len(missing), transport.now()
         told = f"{least} of {len(letters)} acknowledged messages are not there, and for {_SILENCE:g} s none came"
-        assert transport.now() - since < _SILENCE, f"{name} forgot: {told}; among them {missing[0]}"
+        among = f"among them {missing[0]}, which {takers[missing[0]]} acknowledged"
+        assert transport.now() - since < _SILENCE, f"{name} forgot: {told}; {among}"
         await transport.sleep(0.25)
 
 
