@@ -7,12 +7,16 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from fixtures.embedded import Embedded, clear_abandoned, home
+from fixtures.launchers.container_powers import ContainerPowers
 from fixtures.launchers.containers import LABEL, SERVICE
 from fixtures.powers import powers_over
 from tests.containers.conftest import PROJECT, vigie
@@ -67,6 +71,28 @@ def test_a_killed_service_comes_back_at_its_address(standing: Embedded) -> None:
     assert "agents-1" in standing.launcher.dead()
     powers.start("agents-1")
     assert httpx.get(url).status_code == 200
+    assert standing.launcher.dead() == []
+
+
+def test_what_ended_since_it_was_looked_at_is_as_good_as_killed(
+    docker: Any, standing: Embedded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A part ends by itself between the look and the kill, as a database does whose disk is full: that is no error."""
+    powers = powers_over(standing.deployment)
+    held, look, looks = of(docker, standing.launcher.folder)["mail"], ContainerPowers._containers, count()
+
+    def looked(self: ContainerPowers, services: Sequence[str]) -> dict[str, Any]:
+        found = look(self, services)
+        # The first look is for what is frozen, the next one for what is to be killed.
+        if next(looks) == 1:
+            held.kill("KILL")
+            held.wait()
+        return found
+
+    monkeypatch.setattr(ContainerPowers, "_containers", looked)
+    powers.kill("mail")
+    assert "mail" in standing.launcher.dead()
+    powers.start("mail")
     assert standing.launcher.dead() == []
 
 
