@@ -85,8 +85,8 @@ class Fragile:
     @contextlib.asynccontextmanager
     async def full(self, service: str) -> AsyncIterator[None]:
         """Have a part's disk be full for the length of a block; a database ends of it, and is there again afterwards."""
-        await asyncio.to_thread(self.powers.fill_disk, service)
         try:
+            await asyncio.to_thread(self.powers.fill_disk, service)
             yield
         finally:
             if service == DATABASE:

@@ -16,6 +16,7 @@ import httpx
 import pytest
 
 from fixtures.embedded import Embedded, clear_abandoned, home
+from fixtures.launchers import container_powers
 from fixtures.launchers.container_powers import ContainerPowers
 from fixtures.launchers.containers import LABEL, SERVICE
 from fixtures.powers import powers_over
@@ -93,6 +94,20 @@ def test_what_ended_since_it_was_looked_at_is_as_good_as_killed(
     powers.kill("mail")
     assert "mail" in standing.launcher.dead()
     powers.start("mail")
+    assert standing.launcher.dead() == []
+
+
+def test_a_part_that_ends_while_its_disk_is_being_filled_is_as_good_as_full(
+    standing: Embedded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a database does that meets the first limit before the last one is set: no error, and who comes next has it start."""
+    powers = powers_over(standing.deployment)
+    # The container's first process is told to end, and all others end with it.
+    monkeypatch.setattr(container_powers, "_LIMIT", "kill -TERM 1; sleep 60 # %s")
+    powers.fill_disk("mail")
+    assert "mail" in standing.launcher.dead()
+    monkeypatch.undo()
+    powers_over(standing.deployment).restore()
     assert standing.launcher.dead() == []
 
 
