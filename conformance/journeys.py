@@ -71,7 +71,7 @@ async def gathered(host: Device, *others: Device, externals: bool = False, name:
         if other.session.server_name != host.session.server_name:
             # Before anybody else comes by way of the host's homeserver: theirs could not get at the history before this one's
             # coming then, and would take nothing that follows it (docs/parts.md).
-            await host.wait_for(f"everybody in {room_id}", partial(came, {other.user_id}))
+            await host.wait_for(f"{other.user_id} in {room_id}", partial(came, {other.user_id}))
     await host.wait_for(f"everybody in {room_id}", partial(came, {other.user_id for other in others}))
     return room_id
 
