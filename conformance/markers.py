@@ -3,21 +3,32 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 from conformance.run import check_id
 
-__all__ = ["checks_by_rule", "rules_by_test"]
+__all__ = ["checks_by_rule", "long_tests", "rules_by_test"]
 
 
 def rules_by_test(folder: Path = Path(__file__).parent) -> dict[tuple[str, str], list[str]]:
     """Give the rules of each test, by file and function name, in the order of the files."""
-    found = {}
+    return {(file, node.name): rules for file, node in _functions(folder) if (rules := _rules(node))}
+
+
+@cache
+def long_tests(folder: Path = Path(__file__).parent) -> frozenset[tuple[str, str]]:
+    """Give the tests that are marked `long`, by file and function name."""
+    marked = [(file, node) for file, node in _functions(folder) if "pytest.mark.long" in map(ast.unparse, node.decorator_list)]
+    return frozenset((file, node.name) for file, node in marked)
+
+
+def _functions(folder: Path) -> Iterator[tuple[str, ast.AsyncFunctionDef | ast.FunctionDef]]:
     for file in sorted(folder.glob("test_*.py")):
         for node in ast.parse(file.read_text(encoding="utf-8")).body:
-            if isinstance(node, ast.AsyncFunctionDef | ast.FunctionDef) and (rules := _rules(node)):
-                found[file.name, node.name] = rules
-    return found
+            if isinstance(node, ast.AsyncFunctionDef | ast.FunctionDef):
+                yield file.name, node
 
 
 def checks_by_rule(folder: Path = Path(__file__).parent) -> dict[str, list[str]]:

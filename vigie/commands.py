@@ -33,6 +33,7 @@ from reports import proof as proof_report
 from reports.redaction import Redactor
 from reports.verdict import Level, Outcome, Status, Verdict, exit_code, read, write
 from vigie.examples import make_examples
+from vigie.outlook import Outlook
 from vigie.progress import COLOURS, CheckProgress, StartProgress
 
 __all__ = ["WrongUse", "check", "down", "report", "rules", "up"]
@@ -131,8 +132,8 @@ def down(options: Namespace, console: Console) -> int:
 class _Shown:
     """A pytest plugin: progress on the console instead of pytest's own lines."""
 
-    def __init__(self, console: Console) -> None:
-        self.console, self.checks = console, CheckProgress(console)
+    def __init__(self, console: Console, workers: int) -> None:
+        self.console, self.checks = console, CheckProgress(console, Outlook(workers))
         self.suite: Suite | None = None
 
     @pytest.hookimpl(tryfirst=True)
@@ -146,12 +147,12 @@ class _Shown:
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Learn how many checks there are, where this process collects them."""
-        self.checks.expect(len(session.items))
+        self.checks.expect([item.nodeid for item in session.items])
 
     def pytest_xdist_node_collection_finished(self, node: object, ids: list[str]) -> None:
         """Learn how many checks there are from a worker."""
         del node
-        self.checks.expect(len(ids))
+        self.checks.expect(ids)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Tell what could not be collected."""
@@ -186,7 +187,7 @@ def check(options: Namespace, console: Console) -> int:
         arguments += ["-n", str(options.workers), "--dist", "loadgroup"] if options.workers > 1 else []
         # pytest captures what is written to standard output: the progress goes to a copy of it, made before.
         with os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1) as out:
-            return _run(console, _Shown(Console(file=out, soft_wrap=True)), arguments)
+            return _run(console, _Shown(Console(file=out, soft_wrap=True), options.workers), arguments)
 
 
 def _deployment(options: Namespace, console: Console, standing: ExitStack) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
@@ -13,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from reports.verdict import Check, Status
+from vigie.outlook import Outlook
 
 __all__ = ["COLOURS", "CheckProgress", "StartProgress"]
 
@@ -79,20 +81,21 @@ class CheckProgress:
     """The checks of a run as they end: what is red at once, and how much is left."""
 
     console: Console
+    outlook: Outlook
     total: int = 0
     _done: int = 0
     _began: float = field(default_factory=time.monotonic)
 
-    def expect(self, total: int) -> None:
-        """Take the number of checks."""
+    def expect(self, nodes: Iterable[str]) -> None:
+        """Take the checks that there are, by their node ids."""
         if not self.total:
-            self.total, self._began = total, time.monotonic()
+            self.total, self._began = self.outlook.expect(nodes), time.monotonic()
 
     def result(self, rule: str, check: Check) -> None:
         """Tell of a check that ended."""
         self._done += 1
-        elapsed = time.monotonic() - self._began
-        left = elapsed / self._done * max(0, self.total - self._done)
+        self.outlook.ended(check.id, check.seconds)
+        left = self.outlook.left(time.monotonic() - self._began)
         line = Text(f"{self._done:4}/{self.total:<4} ")
         line.append(f"{check.status:<10} ", style=COLOURS[check.status])
         line.append(f"{check.id}  {check.seconds:.1f} s   ")
