@@ -6,11 +6,12 @@ Exit codes: 0 holds, 1 does not hold, 2 worse than the baseline, 3 cannot tell, 
 from __future__ import annotations
 
 import argparse
-import contextlib
+import io
 import os
 import re
 import signal
 import sys
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from vigie.proving import add_prove
 
 __all__ = ["NOT_SET_UP", "main", "parser"]
 
+CANNOT_TELL = 3
 NOT_SET_UP = 4
 
 
@@ -113,8 +115,30 @@ def _add_plan(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--images", type=Path, metavar="FILE", help="TOML of images to use in the place of ours, in containers")
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Leave it to :func:`main`: rich would exit with 1, which says that something does not hold."""
+        raise BrokenPipeError
+
+
+def _open_streams() -> None:
+    """Give the streams that were closed a place to write to: the next file that is opened would be taken for them."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            # The lowest number that is free, which is this one.
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+    sys.stdout = sys.stdout or open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115 -- as long as the process
+    sys.stderr = sys.stderr or open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and give its exit code."""
+    _open_streams()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # The charter is in French: where a terminal or a file cannot hold an accent, that is no reason to end.
+        sys.stdout.reconfigure(errors="replace")
     options = parser().parse_args(arguments)
     # A shell's hang-up and a supervisor's end are to be tidied up after, like Ctrl-C.
     for number in (signal.SIGTERM, signal.SIGHUP):
@@ -122,9 +146,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _interrupt)
     # Where nobody watches, nothing is cut to the width of a terminal that is not there.
-    console = Console() if sys.stdout.isatty() else Console(width=200)
+    console = _Console() if sys.stdout.isatty() else _Console(width=200)
     try:
         code: int = options.run(options, console)
+        # What stands in the buffer may meet a reader who went away as well, or a full disk.
+        sys.stdout.flush()
     except (FixtureError, ReportError, CatalogueError, commands.WrongUse) as error:
         sys.stderr.write(f"vigie {options.command}: {error}\n")
         return NOT_SET_UP
@@ -132,11 +158,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"vigie {options.command}: interrupted; what it started is ended\n")
         return NOT_SET_UP
     except BrokenPipeError:
-        # Whoever read us went away; Python would complain once more while closing the stream.
-        with contextlib.suppress(OSError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _say_no_more()
         return NOT_SET_UP
+    except OSError as error:
+        # A folder that is none, a disk that is full.
+        where = f"{error.filename}: " if error.filename else ""
+        sys.stderr.write(f"vigie {options.command}: {where}{error.strerror or error}\n")
+        _say_no_more()
+        return NOT_SET_UP
+    except Exception:
+        # A mistake of ours says nothing of the deployment: Python's own exit code would say that it does not hold.
+        traceback.print_exc()
+        return CANNOT_TELL
     return code
+
+
+def _say_no_more() -> None:
+    """Let Python close standard output without complaint: whoever read it went away, or there is no room for it."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _interrupt(_number: int, _frame: object) -> None:

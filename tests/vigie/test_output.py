@@ -1,0 +1,61 @@
+"""What a command writes to may be closed, full or unable to hold an accent: that is never told as 1, "does not hold"."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from vigie import cli, commands
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+def ran(*arguments: str, redirected: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
+    shell = f'exec "{sys.executable}" -m vigie.cli "$@" {redirected}'
+    command = ["sh", "-c", shell, "sh", *arguments]
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=120, cwd=ROOT, check=False, env={**os.environ, **environment}
+    )
+
+
+@pytest.mark.parametrize("arguments", [("prove", "--list"), ("rules", "REG-1"), ("doctor", "--schema")])
+def test_a_reader_who_goes_away_is_no_outcome(arguments: tuple[str, ...]) -> None:
+    """`vigie … | head -1`: no traceback, and no exit code that judges a deployment."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "vigie.cli", *arguments]
+    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, timeout=120, cwd=ROOT, check=False)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (4, "")
+
+
+def test_a_full_disk_under_the_output_is_one_line() -> None:
+    done = ran("rules", redirected=">/dev/full")
+    assert done.returncode == 4
+    assert done.stderr == "vigie rules: No space left on device\n"
+
+
+def test_closed_output_is_as_good_as_none() -> None:
+    done = ran("rules", "REG-1", redirected=">&- <&-")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_an_accent_that_the_output_cannot_hold_ends_nothing() -> None:
+    done = ran("rules", "REG-1", PYTHONIOENCODING="ascii")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "REG-1/agent-registers-by-mail" in done.stdout
+
+
+def test_a_mistake_of_ours_judges_nobody(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Python's own exit code for what nobody caught is 1."""
+
+    def broken(*_: object) -> int:
+        raise RuntimeError("a mistake")
+
+    monkeypatch.setattr(commands, "rules", broken)
+    assert cli.main(["rules"]) == 3
+    assert "a mistake" in capsys.readouterr().err
