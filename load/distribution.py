@@ -18,14 +18,14 @@ class Distribution(BaseModel):
     between median and 84th percentile; `pareto` has its median and the tail index `tail` (the smaller, the heavier).
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     shape: Literal["fixed", "uniform", "lognormal", "pareto"] = "fixed"
     median: float = Field(default=1.0, gt=0)
-    spread: float = Field(default=2.0, ge=1)
-    tail: float = Field(default=1.2, gt=0)
+    spread: float = Field(default=2.0, ge=1, le=1e6)
+    tail: float = Field(default=1.2, ge=0.1)
     least: float = Field(default=1.0, ge=0)
-    most: float = Field(default=1e9, gt=0)
+    most: float = Field(default=1e9, gt=0, le=1e9)
 
     @model_validator(mode="after")
     def _bounds_hold_the_median(self) -> Self:

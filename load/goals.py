@@ -34,7 +34,7 @@ class Objective(BaseModel):
     server's own figures.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     id: str = Field(pattern=r"^[a-z0-9-]+$")
     figure: Figure
@@ -51,11 +51,11 @@ class Objective(BaseModel):
     # A key that does nothing is a mistake: whoever wrote it takes the objective for another one than it is. The defaults
     # may stand anywhere, for a profile that is handed to a worker has all of them.
 
-    @field_validator("stage", "act", "by", "of")
+    @field_validator("stage", "act", "percentile", "by", "of", "series", "statistic")
     @classmethod
-    def _does_something(cls, value: str | None, info: ValidationInfo) -> str | None:
+    def _does_something(cls, value: str | float | None, info: ValidationInfo) -> str | float | None:
         figure, key = info.data.get("figure"), info.field_name
-        if figure is None or value in {None, "", "all"}:
+        if figure is None or key is None or value == cls.model_fields[key].default:
             return value
         if key == "of" and figure not in {"undecryptable", "undecryptable-share"}:
             raise ValueError(f"`of` is for undecryptable and undecryptable-share, not for {figure}")
@@ -65,6 +65,12 @@ class Objective(BaseModel):
             raise ValueError(f"`{key}` is for a latency, not for {figure}")
         if key == "act" and figure not in {"latency", "errors"}:
             raise ValueError(f"`{key}` is for a latency and for errors, not for {figure}")
+        if key == "percentile" and figure != "latency":
+            raise ValueError(f"`{key}` is for a latency, not for {figure}")
+        if key == "series" and figure not in {"slope", "server"}:
+            raise ValueError(f"`{key}` is for slope and server, not for {figure}")
+        if key == "statistic" and figure != "server":
+            raise ValueError(f"`{key}` is for server, not for {figure}")
         return value
 
     @field_validator("act")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, cast
+from typing import Annotated, Any, Literal, Self, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PrivateAttr, ValidationError, model_validator
 
@@ -12,13 +12,14 @@ from fixtures.toml_lines import line_of
 from load.distribution import Distribution
 from load.errors import ProfileError
 from load.goals import Objective
-from load.shapes import Arrivals, Replay, cut, peak
+from load.shapes import HIGHEST_RATE, Arrivals, Replay, cut, peak
 from load.windows import Windows
 
 __all__ = ["ACTS", "PROFILES", "Act", "Bounds", "Population", "ProbePlan", "Profile", "RoomPlan", "names"]
 
 PROFILES = Path(__file__).parent / "profiles"
 SCHEMA = "vigie.profile/1"
+_P = TypeVar("_P", bound=BaseModel)
 
 Act = Literal[
     "send", "file", "receipt", "typing", "search", "direct", "room", "invite", "invite-mail", "join", "login", "logout",
@@ -29,18 +30,19 @@ MESSAGES = frozenset({"send", "file", "guest-send"})
 """Acts that put a message into a room: what becomes of them is followed to every device."""
 
 Share = Annotated[float, Field(ge=0, le=1)]
+Number = Annotated[int, Field(ge=0, le=1_000_000)]
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class RoomPlan(_Part):
     """How many rooms of each kind, and how many members those of several have."""
 
-    direct: int = Field(default=0, ge=0)
-    private: int = Field(default=0, ge=0)
-    public: int = Field(default=0, ge=0)
+    direct: Number = 0
+    private: Number = 0
+    public: Number = 0
     sizes: Distribution = Distribution(shape="pareto", median=6, tail=1.1, least=3, most=200)
 
 
@@ -52,8 +54,8 @@ class Population(_Part):
     their rooms before second 0, as in conversations that are under way; without, the first message in each room does.
     """
 
-    people: int = Field(ge=2, le=1_000_000)
-    guests: int = Field(default=0, ge=0)
+    people: Number = Field(ge=2)
+    guests: Number = 0
     two_devices: Share = 0.2
     canaries: Share = 0.02
     decrypting: Share = 0.2
@@ -78,7 +80,7 @@ class ProbePlan(_Part):
     """A rule that is probed while the crowd is at work, each so many seconds."""
 
     name: str
-    every: float = Field(gt=0)
+    every: float = Field(ge=0.1)
 
 
 class Profile(_Part):
@@ -103,7 +105,7 @@ class Profile(_Part):
     objectives: tuple[Objective, ...] = Field(min_length=1)
     probes: tuple[ProbePlan, ...] = ()
 
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, populate_by_name=True)
     _base: Path = PrivateAttr(default=Path())
     _factor: float = PrivateAttr(default=1.0)
     _recording: str | None = PrivateAttr(default=None)
@@ -168,7 +170,7 @@ class Profile(_Part):
         """Read a profile's text; `where` names it in errors."""
         try:
             content = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
+        except (ValueError, RecursionError) as error:
             raise ProfileError(f"{where}: not TOML: {error}") from None
         try:
             return cls.model_validate(content)
@@ -187,14 +189,17 @@ class Profile(_Part):
         warm_up: float | None = None,
         seed: int | None = None,
     ) -> Profile:
-        """Give the profile with another peak rate, number of people, length or seed."""
+        """Give the profile with another peak rate, number of people, length or seed.
+
+        Raises `ProfileError` for what could not stand in its file either.
+        """
         changes: dict[str, Any] = {}
         if people is not None:
-            changes["population"] = self.population.model_copy(update={"people": people})
+            changes["population"] = self._within(self.population, people=people)
         if measured is not None or warm_up is not None:
             lengths = {"measured": measured, "warm_up": warm_up}
-            changes["windows"] = self.windows.model_copy(
-                update={key: value for key, value in lengths.items() if value is not None}
+            changes["windows"] = self._within(
+                self.windows, **{key: value for key, value in lengths.items() if value is not None}
             )
         if seed is not None:
             changes["seed"] = seed
@@ -207,8 +212,18 @@ class Profile(_Part):
             highest = peak(cut(changed.arrivals.points(changed.windows.total), 0, changed.windows.total))
             if not highest:
                 raise ProfileError(f"profile {self.name}: nothing arrives in its {changed.windows.total:g} s; measure longer")
+            if rate > HIGHEST_RATE:
+                raise ProfileError(f"profile {self.name}: a rate of {rate:g} is more than {HIGHEST_RATE:,} a second")
             changed._factor = rate / highest
         return changed
+
+    def _within(self, part: _P, **changes: Any) -> _P:
+        """Give a part with changes that its bounds allow."""
+        try:
+            return type(part).model_validate({**part.model_dump(), **changes})
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            raise ProfileError(f"profile {self.name}: {first['loc'][0]} = {first['input']:g}: {first['msg']}") from None
 
 
 def names() -> list[str]:

@@ -11,11 +11,27 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-__all__ = ["Arrivals", "Constant", "Day", "Point", "Ramp", "Replay", "Spike", "Steps", "area", "cut", "peak", "scaled"]
+from load.windows import Seconds
+
+__all__ = [
+    "HIGHEST_RATE",
+    "Arrivals",
+    "Constant",
+    "Day",
+    "Point",
+    "Ramp",
+    "Replay",
+    "Spike",
+    "Steps",
+    "area",
+    "cut",
+    "peak",
+    "scaled",
+]
 
 Point = tuple[float, float]
-Rate = Annotated[float, Field(gt=0, le=100_000)]
-Seconds = Annotated[float, Field(ge=0, le=7 * 86400)]
+HIGHEST_RATE = 100_000
+Rate = Annotated[float, Field(gt=0, le=HIGHEST_RATE)]
 Process = Literal["poisson", "even"]
 """How arrivals are spaced at a rate: each on its own, as people come, or like clockwork."""
 
@@ -24,7 +40,7 @@ _DAY = (2, 1, 1, 1, 1, 2, 6, 22, 62, 100, 94, 86, 48, 58, 90, 93, 84, 62, 33, 17
 
 
 class _Shape(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     process: Process = "poisson"
 

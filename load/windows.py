@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -11,17 +11,18 @@ __all__ = ["MEASURED", "WINDOWS", "Window", "Windows"]
 Window = Literal["warm-up", "measured", "cool-down"]
 WINDOWS: tuple[Window, ...] = ("warm-up", "measured", "cool-down")
 MEASURED: Window = "measured"
+Seconds = Annotated[float, Field(ge=0, le=7 * 86400)]
 
 
 class Windows(BaseModel):
     """How long each window is, in seconds; `grace` is what deliveries have after the last arrival."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    warm_up: float = Field(default=10.0, ge=0)
-    measured: float = Field(gt=0)
-    cool_down: float = Field(default=5.0, ge=0)
-    grace: float = Field(default=20.0, gt=0)
+    warm_up: Seconds = 10.0
+    measured: Seconds = Field(gt=0)
+    cool_down: Seconds = 5.0
+    grace: Seconds = Field(default=20.0, gt=0)
 
     @property
     def total(self) -> float:

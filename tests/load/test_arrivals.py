@@ -174,7 +174,19 @@ def test_every_profile_that_comes_with_the_project_can_be_played(name: str) -> N
         ("mix =", "mixed =", "tried.toml:1: mix: Field required"),
         ("at_most = 0", "at_most = 0, at_least = 1", "tried.toml:8: objectives.0: "),
         ("people = 10", "people = 10 10", r"tried.toml: not TOML: .*line 5"),
+        # What has no end cannot be played, drawn or told in a report.
+        ("measured = 1000", "measured = inf", "tried.toml:7: windows.measured: Input should be"),
+        ("measured = 1000", "measured = 1e300", "tried.toml:7: windows.measured: Input should be less"),
+        ("warm_up = 0", "warm_up = nan", "tried.toml:7: windows.warm_up: Input should be"),
+        ("send = 3", "send = inf", "tried.toml:6: mix.send: Input should be a finite number"),
+        ("mix =", "generator = { loop_lag_ms = inf }\nmix =", "tried.toml:6: generator.loop_lag_ms: .* finite number"),
+        ("mix =", "files = { shape = 'pareto', tail = 1e-300 }\nmix =", "tried.toml:6: files.tail: .* greater"),
+        ("mix =", "probes = [{ name = 'a', every = 1e-300 }]\nmix =", "tried.toml:6: probes.0.every: .* greater"),
+        ("people = 10", "people = 10, rooms = { direct = 1000000000 }", "population.rooms.direct: Input should be less"),
+        ("people = 10", f"people = {'9' * 5000}", "tried.toml: not TOML: Exceeds the limit"),
+        ("people = 10", f"people = {'[' * 5000}{']' * 5000}", "tried.toml: not TOML: .*recursion"),
     ],
+    ids=lambda value: value[:40],
 )
 def test_a_profile_with_a_mistake_is_refused_with_line_and_key(wrong: str, right: str, told: str) -> None:
     text = TEXT + 'arrivals = { shape = "constant", rate = 1 }\n'
@@ -186,3 +198,17 @@ def test_a_profile_with_a_mistake_is_refused_with_line_and_key(wrong: str, right
 def test_an_unknown_profile_is_told_with_the_known_ones() -> None:
     with pytest.raises(ProfileError, match=r"no such profile or file; profiles are .*smoke"):
         Profile.read("smok")
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"people": 2_000_000}, "profile tried: people = 2e.06: Input should be less than or equal to 1000000"),
+        ({"measured": 1e300}, "profile tried: measured = 1e.300: Input should be less"),
+        ({"rate": 1e6}, "profile tried: a rate of 1e.06 is more than 100,000 a second"),
+    ],
+)
+def test_what_no_profile_may_ask_for_no_option_may_either(change: dict[str, float], told: str) -> None:
+    """The process would draw people, or arrivals, until it has no memory left."""
+    with pytest.raises(ProfileError, match=told):
+        profile('{ shape = "constant", rate = 1 }').with_changes(**change)  # type: ignore[arg-type]
