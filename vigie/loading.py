@@ -19,6 +19,7 @@ from rich.console import Console
 from fixtures.deployment import Deployment
 from fixtures.embedded import Embedded
 from fixtures.errors import DeploymentError
+from fixtures.ports import ensure_free
 from fixtures.stack import Plan
 from load.probes import ensure_known
 from load.profile import Profile, names
@@ -37,12 +38,12 @@ def add_parsers(commands: Any) -> None:
     load = commands.add_parser("load", help="load a deployment with a crowd, and judge what people would have felt")
     _add_common(load)
     load.add_argument("--out", type=Path, help="folder for the report")
-    load.add_argument("--web", type=_whole, metavar="PORT", help="Locust's web page at this port of 127.0.0.1 while it runs")
+    load.add_argument("--web", type=workers.port, metavar="PORT", help="Locust's web page at this port of 127.0.0.1")
     load.add_argument("--rate", type=_positive, help="peak rate of acts a second, instead of the profile's")
     load.add_argument(
         "--measured", type=_positive, metavar="SECONDS", help="length of what is measured, instead of the profile's"
     )
-    load.add_argument("--prometheus", type=_whole, metavar="PORT", help="figures for Prometheus at this port of 127.0.0.1")
+    load.add_argument("--prometheus", type=workers.port, metavar="PORT", help="for Prometheus, at this port of 127.0.0.1")
     load.add_argument("--precision", type=_positive, help="width of --find-capacity's answer, of its lower end (0.5)")
     load.add_argument("--find-capacity", action="store_true", help="look for the highest rate at which every objective holds")
     workers.add_options(load)
@@ -71,7 +72,7 @@ def _positive(text: str) -> float:
 
 
 def _whole(text: str) -> int:
-    if not text.isdigit() or int(text) < 2:
+    if not text.isdecimal() or int(text) < 2:
         raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 2 on")
     return int(text)
 
@@ -80,6 +81,9 @@ def _load(options: Namespace, console: Console) -> int:
     more = workers.arguments(options)
     if options.worker:
         return _wait(subprocess.Popen([sys.executable, "-m", "load.run", *more]), _PATIENCE)
+    if options.precision is not None and not options.find_capacity:
+        raise DeploymentError("--precision goes with --find-capacity")
+    _ensure_ports(options)
     for name in ("rate", "measured", "web", "prometheus", "precision"):
         if getattr(options, name) is not None:
             more += [f"--{name}", str(getattr(options, name))]
@@ -88,6 +92,15 @@ def _load(options: Namespace, console: Console) -> int:
     if options.out:
         more += ["--out", str(options.out.resolve())]
     return _start(options, console, more)
+
+
+def _ensure_ports(options: Namespace) -> None:
+    """Raise `FixtureError` where a page could not be served: minutes later, with everybody there, is no time to tell."""
+    if options.web is not None and options.web == options.prometheus:
+        raise DeploymentError(f"--web and --prometheus cannot both listen at port {options.web}")
+    for name in ("web", "prometheus"):
+        if (port := getattr(options, name)) is not None:
+            ensure_free("127.0.0.1", port, f"--{name} {port}")
 
 
 def _populate(options: Namespace, console: Console) -> int:

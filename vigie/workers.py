@@ -7,7 +7,7 @@ from argparse import ArgumentParser, Namespace
 
 from fixtures.errors import DeploymentError
 
-__all__ = ["add_options", "arguments"]
+__all__ = ["add_options", "arguments", "port"]
 
 _BIND = "127.0.0.1:5557"
 # What a run is: its master says so, and hands every worker what it needs of it.
@@ -25,7 +25,7 @@ def add_options(load: ArgumentParser) -> None:
     )
     group.add_argument("--worker", action="store_true", help="be a worker of a master, which says everything else")
     group.add_argument("--master-host", metavar="HOST", help="with --worker: where the master is (default 127.0.0.1)")
-    group.add_argument("--master-port", type=_port, metavar="PORT", help="with --worker: its port (default 5557)")
+    group.add_argument("--master-port", type=port, metavar="PORT", help="with --worker: its port (default 5557)")
 
 
 def arguments(options: Namespace) -> list[str]:
@@ -56,8 +56,8 @@ def _worker(options: Namespace) -> list[str]:
     given += [name for name, default in (("deployment", "embedded"), ("profile", "smoke")) if getattr(options, name) != default]
     if given:
         raise DeploymentError(f"{_spelt(given[0])} does not go with --worker: the master says what the run is")
-    host, port = options.master_host or "127.0.0.1", options.master_port or 5557
-    return ["--worker", "--master-host", host, "--master-port", str(port)]
+    host, number = options.master_host or "127.0.0.1", options.master_port or 5557
+    return ["--worker", "--master-host", host, "--master-port", str(number)]
 
 
 def _spelt(name: str) -> str:
@@ -65,20 +65,21 @@ def _spelt(name: str) -> str:
 
 
 def _from_one(text: str) -> int:
-    if not text.isdigit() or int(text) < 1:
+    if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 on")
     return int(text)
 
 
-def _port(text: str) -> int:
-    if not text.isdigit() or not 0 < int(text) < 65536:
+def port(text: str) -> int:
+    """Read a port from the command line."""
+    if not text.isdecimal() or not 0 < int(text) < 65536:
         raise argparse.ArgumentTypeError(f"{text!r} is no port")
     return int(text)
 
 
 def _address(text: str) -> str:
-    host, colon, port = text.rpartition(":")
+    host, colon, number = text.rpartition(":")
     if not host or not colon:
         raise argparse.ArgumentTypeError(f"{text!r} is no HOST:PORT")
-    _port(port)
+    port(number)
     return text

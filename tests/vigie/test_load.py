@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -209,9 +210,27 @@ def test_a_deployment_that_is_not_there_is_told_in_a_line(
         (("--profile", "nope"), "no such profile"),
         (("--rate", "0"), "no number above 0"),
         (("--people", "one"), "no whole number"),
+        (("--people", "2000000"), "people = 2e+06: Input should be less than or equal to 1000000"),
+        (("--web", "99999"), "'99999' is no port"),
+        (("--prometheus", "0"), "'0' is no port"),
+        (("--web", "18081", "--prometheus", "18081"), "--web and --prometheus cannot both listen at port 18081"),
+        (("--precision", "0.2"), "--precision goes with --find-capacity"),
     ],
 )
 def test_wrong_use_is_told_in_a_line(vigie: Vigie, arguments: tuple[str, ...], said: str) -> None:
     """What cannot be asked for is told in one line, with exit code 4, before anything starts."""
     ran = vigie("load", *arguments)
     assert ran.returncode == 4 and said in ran.stderr and len(ran.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("option", ["--web", "--prometheus"])
+def test_a_port_that_is_taken_is_told_before_anything_starts(vigie: Vigie, option: str) -> None:
+    """Nobody looks at a page that is not there for the length of a run."""
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = str(other.getsockname()[1])
+        ran = vigie("load", option, port)
+    assert (ran.returncode, ran.stdout) == (4, "")
+    said = f"vigie load: {option} {port}: nothing can listen at 127.0.0.1:{port}, Address already in use; choose another port\n"
+    assert ran.stderr == said
