@@ -110,17 +110,21 @@ async def test_infected_encrypted_file_is_not_delivered(cast: Cast, home: int) -
 @pytest.mark.rule("AV-3")
 @pytest.mark.needs("hostile")
 async def test_wrong_key_delivers_nothing(cast: Cast) -> None:
-    """With a hash that is not the file's, or a body not for this scanner, nothing is delivered."""
+    """With a hash that is not the file's, or a body not for this scanner, nothing is delivered, nor called clean."""
     sender, receiver = await cast.agents(0, 1)
     file = await files.upload_encrypted(sender.session, infected(cast))
     other_hash = {**file, "hashes": {"sha256": base64.b64encode(bytes(32)).decode().rstrip("=")}}
     answer = await files.download_encrypted(receiver.session, await files.for_scanner(receiver.session, other_hash))
     refused(answer, "a file whose hash is another's", "MCS_MEDIA_FAILED_TO_DECRYPT", status=(400, 403))
+    answer = await files.scan_encrypted(receiver.session, await files.for_scanner(receiver.session, other_hash))
+    assert answer.json().get("clean") is not True, f"a file whose hash is another's is called clean, unread: {answer}"
 
     body = await files.for_scanner(receiver.session, file)
     mangled = {"encrypted_body": {**body["encrypted_body"], "mac": base64.b64encode(bytes(8)).decode().rstrip("=")}}
     answer = await files.download_encrypted(receiver.session, mangled)
     refused(answer, "a body that was altered", "MCS_BAD_DECRYPTION", "MCS_MEDIA_FAILED_TO_DECRYPT", status=(400, 403))
+    answer = await files.scan_encrypted(receiver.session, mangled)
+    assert answer.json().get("clean") is not True, f"a file named in an altered body is called clean, unread: {answer}"
     answer = await files.download_encrypted(receiver.session, {"file": {}})
     refused(answer, "a body without a key", "MCS_MALFORMED_JSON", status=400)
 
@@ -147,6 +151,28 @@ async def test_every_member_gets_the_same_answer(cast: Cast, home: int) -> None:
         opens_as(answer, file, content, f"the clean file, for {member.session.who},")
 
 
+@pytest.mark.rule("AV-8")
+@pytest.mark.needs("hostile")
+async def test_what_a_guest_sends_is_analysed_too(cast: Cast) -> None:
+    """An infected file that a guest sent, encrypted or not, is refused to agents and guests; their clean one comes."""
+    sender = await cast.guest()
+    readers = [*await cast.agents(0, 1), await cast.guest(), sender]
+    for content, passes in ((infected(cast), False), (clean(), True)):
+        uri = await files.upload(sender.session, content)
+        file = await files.upload_encrypted(sender.session, content)
+        for reader in readers:
+            body = await files.for_scanner(reader.session, file)
+            plain, encrypted = await files.download(reader.session, uri), await files.download_encrypted(reader.session, body)
+            for told in (await files.scan(reader.session, uri), await files.scan_encrypted(reader.session, body)):
+                assert told.json().get("clean") is passes, f"the scan of what a guest sent, for {reader.name}: {told}"
+            if passes:
+                assert (plain.status, plain.body) == (200, content), f"a guest's clean file, for {reader.name}: {plain}"
+                opens_as(encrypted, file, content, f"a guest's clean file, for {reader.name},")
+            else:
+                for answer in (plain, encrypted):
+                    refused(answer, f"a guest's infected file, for {reader.name},", "MCS_MEDIA_NOT_CLEAN")
+
+
 @pytest.mark.rule("AV-7")
 @pytest.mark.needs("hostile")
 @pytest.mark.parametrize("encrypted", [False, True])
@@ -161,6 +187,12 @@ async def test_verdict_does_not_outlive_an_update_of_the_signatures(cast: Cast, 
             return "", await files.upload_encrypted(sender.session, mark)
         return await files.upload(sender.session, mark), {}
 
+    async def told(person: Person, uri: str, file: Mapping[str, Any]) -> object:
+        if not encrypted:
+            return (await files.scan(person.session, uri)).json().get("clean")
+        body = await files.for_scanner(person.session, file)
+        return (await files.scan_encrypted(person.session, body)).json().get("clean")
+
     async def fetched(person: Person, uri: str, file: Mapping[str, Any]) -> Response:
         if not encrypted:
             return await files.download(person.session, uri)
@@ -170,6 +202,7 @@ async def test_verdict_does_not_outlive_an_update_of_the_signatures(cast: Cast, 
     for person in (sender, far, guest, far):
         answer = await fetched(person, *old)
         assert answer.status == 200, f"a file that no signature knows should be delivered to {person.name}, but: {answer}"
+        assert await told(person, *old) is True, f"a file that no signature knows should be called clean, for {person.name}"
 
     async def new_one_is_refused() -> Response | None:
         answer = await fetched(sender, *await sent())
@@ -184,5 +217,6 @@ async def test_verdict_does_not_outlive_an_update_of_the_signatures(cast: Cast, 
         await until(cast.transport, new_one_is_refused, deadline=30, missing=missing, pause=0.2)
         for person in (sender, far, guest):
             refused(await fetched(person, *old), f"the file delivered before, for {person.name}", "MCS_MEDIA_NOT_CLEAN")
+            assert await told(person, *old) is not True, f"the file delivered before is still called clean, for {person.name}"
         good = await files.upload(sender.session, clean())
         assert (await files.download(far.session, good)).status == 200, "a clean file should still be delivered"

@@ -74,7 +74,10 @@ async def test_removed_device_is_out(cast: Cast, home: int, way: str) -> None:
 @pytest.mark.rule("DEV-4")
 @pytest.mark.parametrize("home", [0, 1])
 async def test_device_that_was_not_verified_shows_as_such(cast: Cast, home: int) -> None:
-    """The owner's signature tells a verified device from one that is not, to the owner and to others."""
+    """The owner's signature tells a verified device from one that is not, to the owner and to others.
+
+    Nobody else signs in their place, and whoever has one of their devices does not put another key in the place of theirs.
+    """
     owner, friend = await cast.agents(home, 1 - home)
     first, theirs = await cast.device(owner), await cast.device(friend)
     await gathered(first, theirs)
@@ -100,6 +103,10 @@ async def test_device_that_was_not_verified_shows_as_such(cast: Cast, home: int)
     keys = foreign.signed(answer["device_keys"][owner.user_id][second.session.device_id])
     forged = await theirs.session.post("/keys/signatures/upload", {owner.user_id: {second.session.device_id: keys}})
     assert forged.status != 200 or forged.json().get("failures"), "the server takes another's signature for the owner's"
+    await both_see(second, Trust.UNVERIFIED)
+    # Who has the device and not the password would sign it by keys of their own making.
+    replaced = await second.session.post("/keys/device_signing/upload", foreign.public())
+    refused(replaced, "another identity, without the password", status=401)
     await both_see(second, Trust.UNVERIFIED)
     await signing.verify(second.session, second.session.device_id)
     await both_see(second, Trust.VERIFIED)

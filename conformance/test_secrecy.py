@@ -52,16 +52,34 @@ async def test_conversation_is_encrypted_without_being_asked(cast: Cast, home: i
 
 @pytest.mark.rule("E2E-1")
 async def test_older_api_version_makes_no_exception(cast: Cast) -> None:
-    """A conversation made by the older path of the API is encrypted too."""
-    someone = await cast.agent()
-    answer = await someone.session.post("/createRoom", {"preset": "private_chat"}, version="r0")
-    await is_encrypted(someone.session, accepted(answer, "a room by r0")["room_id"])
+    """A conversation made by the older path of the API is encrypted too, on either homeserver."""
+    for someone in await cast.agents(0, 1):
+        answer = await someone.session.post("/createRoom", {"preset": "private_chat"}, version="r0")
+        await is_encrypted(someone.session, accepted(answer, "a room by r0")["room_id"])
+
+
+@pytest.mark.rule("E2E-1")
+@pytest.mark.parametrize("home", [0, 1])
+async def test_half_open_room_is_encrypted_or_not_made(cast: Cast, home: int) -> None:
+    """A room to knock at, or for the members of another one, is not a public one: it is encrypted, or there is none."""
+    someone = await cast.agent(home)
+    around = await conversations.open_private(someone.session, cast.word("bureau"))
+    await is_encrypted(someone.session, around)
+    for rule in ("knock", "restricted", "knock_restricted"):
+        content = {"join_rule": rule, "allow": [{"type": "m.room_membership", "room_id": around}]}
+        state = [{"type": "m.room.join_rules", "state_key": "", "content": content}]
+        for preset in ("private_chat", "public_chat"):
+            answer = await conversations.ask_for_room(someone.session, preset=preset, initial_state=state)
+            if answer.status == 200:
+                await is_encrypted(someone.session, answer.json()["room_id"])
+            else:
+                refused(answer, f"a room of the join rule {rule}, by the preset {preset}", status=(400, 403))
 
 
 @pytest.mark.rule("E2E-3")
 @pytest.mark.parametrize("home", [0, 1])
 async def test_public_room_is_not_encrypted_and_stays_so(cast: Cast, home: int) -> None:
-    """A public room is readable by whoever joins; its administrator cannot turn encryption on."""
+    """A public room is readable by whoever joins; its administrator cannot turn encryption on, neither then nor later."""
     host, other = await cast.agents(home, 1 - home)
     room_id = await conversations.open_public(host.session, cast.word("forum"))
     await is_not_encrypted(host.session, room_id)
@@ -72,6 +90,14 @@ async def test_public_room_is_not_encrypted_and_stays_so(cast: Cast, home: int) 
     await is_not_encrypted(other.session, room_id)
     changed = await conversations.set_state(host.session, room_id, "m.room.topic", {"topic": "un autre sujet"})
     accepted(changed, "another change by the same administrator")
+    encryption = {"type": "m.room.encryption", "state_key": "", "content": {"algorithm": MEGOLM}}
+    for public in ({"preset": "public_chat"}, {"visibility": "public"}):
+        asked = {**public, "name": cast.word("forum"), "initial_state": [encryption]}
+        answer = await conversations.ask_for_room(host.session, **asked)
+        if answer.status == 200:
+            await is_not_encrypted(host.session, answer.json()["room_id"])
+        else:
+            refused(answer, f"a public room that asks for encryption, by {public}", status=(400, 403))
 
 
 @pytest.mark.rule("E2E-3")
