@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from conformance.cast import Cast
 from conformance.checks.answers import refused
 from conformance.checks.contents import opens_as
 from conformance.test_antivirus import clean, infected
-from conformance.wrappings import WRAPPINGS, bomb
+from conformance.wrappings import WRAPPINGS, bomb, crowded, deep
 from scenarios import files
 
 
@@ -59,3 +61,20 @@ async def test_archive_bomb_is_refused_and_the_scanner_lives(cast: Cast) -> None
         uri = await files.upload(sender.session, clean())
         answer = await files.download(reader.session, uri)
         assert answer.status == 200, f"afterwards a clean file should be delivered, but: {answer}"
+
+
+@pytest.mark.rule("AV-6")
+@pytest.mark.needs("hostile")
+@pytest.mark.parametrize("wrap", [deep, crowded])
+async def test_what_is_too_deep_or_too_many_to_search_is_refused(cast: Cast, wrap: Callable[[bytes], bytes]) -> None:
+    """Archives deeper than are opened, or of more files than are looked at, are refused, in clear and encrypted."""
+    sender, reader = await cast.agents(0, 1)
+    packed = wrap(infected(cast))
+    answer = await files.download(reader.session, await files.upload(sender.session, packed, "application/zip"))
+    refused(answer, f"an infected file in an archive that is {wrap.__name__}", "MCS_MEDIA_NOT_CLEAN")
+    assert packed[:64] not in answer.body, "the refusal carries the file"
+    file = await files.upload_encrypted(sender.session, packed)
+    answer = await files.download_encrypted(reader.session, await files.for_scanner(reader.session, file))
+    refused(answer, f"an infected encrypted file in an archive that is {wrap.__name__}", "MCS_MEDIA_NOT_CLEAN")
+    answer = await files.download(reader.session, await files.upload(sender.session, clean()))
+    assert answer.status == 200, f"afterwards a clean file should be delivered, but: {answer}"

@@ -7,6 +7,7 @@ import pytest
 from conformance.cast import Cast
 from conformance.journeys import gathered
 from scenarios.backup import Backup, WrongRecoveryCode, recovery_code
+from scenarios.session import ok, path
 
 
 @pytest.mark.rule("DEV-1")
@@ -58,7 +59,7 @@ async def test_new_device_reads_the_past_by_recovery_code_alone(cast: Cast, home
 
 @pytest.mark.rule("DEV-2")
 async def test_key_backup_is_its_owners_alone(cast: Cast) -> None:
-    """Nobody else gets somebody's backup: another person's request finds none, the owner's does."""
+    """Nobody else reads, changes or throws away somebody's backup: another person's request finds none, the owner's does."""
     owner, other = await cast.agents(0, 0)
     first, theirs = await cast.devices([owner, other])
     room_id = await gathered(first, theirs)
@@ -66,6 +67,21 @@ async def test_key_backup_is_its_owners_alone(cast: Cast) -> None:
     backup, code = await Backup.create(first.session)
     await backup.store(first.machine.room_keys())
 
-    answer = await other.session.get("/room_keys/keys", {"version": backup.version})
-    assert answer.status == 404, f"another's backup should not be found, but: {answer}"
-    assert await (await Backup.current(first.session)).restore(code), "the owner's backup is empty"
+    stored = await (await Backup.current(first.session)).restore(code)
+    assert stored, "the owner's backup is empty"
+    which = {"version": backup.version}
+    keys = ok(await first.session.get("/room_keys/keys", which))
+    version = path("room_keys", "version", backup.version)
+    # Read it, put keys among its own, throw keys away, throw it away.
+    for method, where, body in (
+        ("GET", "/room_keys/keys", None),
+        ("GET", path("room_keys", "keys", room_id), None),
+        ("GET", version, None),
+        ("PUT", "/room_keys/keys", keys),
+        ("DELETE", "/room_keys/keys", None),
+        ("DELETE", version, None),
+    ):
+        answer = await other.session.send(method, where, body, params=None if where == version else which)
+        assert answer.status == 404, f"another's backup should not be found, but: {answer}"
+    kept = await (await Backup.current(first.session)).restore(code)
+    assert {key.session_id for key in kept} == {key.session_id for key in stored}, "somebody else changed the owner's backup"

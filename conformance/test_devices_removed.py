@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 
@@ -31,6 +32,23 @@ async def _by_changing_the_password(owner: Person, kept: Device, lost: Device) -
     ok(await accounts.change_password(kept.session, owner.identity.password, "Nouveau-Mot-2-Passe!"))
 
 
+def _pusher(pushkey: str) -> dict[str, Any]:
+    """Give what a device asks for to be notified, at a place where nobody listens and no homeserver may call."""
+    return {
+        "kind": "http",
+        "app_id": "fr.exemple.vigie",
+        "app_display_name": "Vigie",
+        "device_display_name": "téléphone",
+        "lang": "fr",
+        "pushkey": pushkey,
+        "data": {"url": "https://127.0.0.1:9/_matrix/push/v1/notify"},
+    }
+
+
+async def _pushkeys(device: Device) -> list[str]:
+    return [each["pushkey"] for each in ok(await device.session.get("/pushers"))["pushers"]]
+
+
 _WAYS: dict[str, Callable[[Person, Device, Device], Awaitable[None]]] = {
     "logged out": _by_itself,
     "removed from another device": _from_another,
@@ -41,7 +59,10 @@ _WAYS: dict[str, Callable[[Person, Device, Device], Awaitable[None]]] = {
 @pytest.mark.rule("DEV-3")
 @pytest.mark.parametrize(("way", "home"), list(zip(_WAYS, (0, 1, 0), strict=True)))
 async def test_removed_device_is_out(cast: Cast, home: int, way: str) -> None:
-    """A device that was removed is refused everything and reads nothing said later, even with all the traffic."""
+    """A device that was removed is refused everything and reads nothing said later, even with all the traffic.
+
+    Nor is it told of it any more: where it had notifications sent to, none are sent.
+    """
     owner, friend = await cast.agents(home, 1 - home)
     heard = Tampering(cast.transport)
     kept = await client_lied_to(cast, owner, heard)
@@ -52,6 +73,9 @@ async def test_removed_device_is_out(cast: Cast, home: int, way: str) -> None:
     for device in (kept, lost):
         await device.wait_to_read(room_id, before)
 
+    ok(await lost.session.post("/pushers/set", _pusher(pushkey := cast.word("sonnerie"))))
+    assert pushkey in await _pushkeys(kept), "the notifications of a device are not set up"
+
     await _WAYS[way](owner, kept, lost)
     refused(await lost.session.get("/sync"), "a sync of the removed device", "M_UNKNOWN_TOKEN", status=401)
     answer = await lost.session.get(path("rooms", room_id, "messages"), {"dir": "b"})
@@ -61,6 +85,7 @@ async def test_removed_device_is_out(cast: Cast, home: int, way: str) -> None:
         await theirs.machine.query([owner.user_id])
         return None if lost.session.device_id in theirs.machine.devices_of(owner.user_id) else True
 
+    assert pushkey not in await _pushkeys(kept), "the removed device is still sent notifications"
     missing = f"the disappearance of the removed device from the devices that {friend.name} sees"
     await until(cast.transport, is_gone, deadline=20, missing=missing, pause=0.1)
     after = await theirs.say(room_id, text := cast.word("après"))

@@ -9,6 +9,7 @@ from conformance.journeys import gathered
 from conformance.outcome import untestable
 from conformance.storm import Speaker, kept, read_by, speakers, storm
 from scenarios.devices import Device
+from scenarios.session import ok, path
 
 pytestmark = BREAKING
 
@@ -18,7 +19,7 @@ _LETTERS = 12
 async def _under_load(fragile: Fragile, *services: str) -> tuple[list[Speaker], Device]:
     """Kill parts while four devices of two agents and a guest speak, and bring them back while they try again.
 
-    Gives the speakers, and a device that was offline all the time.
+    What somebody had set before, a pin, is there afterwards. Gives the speakers, and a device that was offline all the time.
     """
     cast = fragile.cast
     near, far, guest = *await cast.agents(0, 1), await cast.guest()
@@ -27,6 +28,9 @@ async def _under_load(fragile: Fragile, *services: str) -> tuple[list[Speaker], 
     room_id = await gathered(*devices, externals=True)
     await second.wait_for("the room", lambda seen: seen.room(room_id).membership == "join")
     await offline.wait_for("the room", lambda seen: seen.room(room_id).membership == "join")
+    pins = path("user", near.user_id, "rooms", room_id, "tags")
+    ok(await near.session.put(f"{pins}/m.favourite", {"order": 0.5}))
+    assert "m.favourite" in ok(await near.session.get(pins))["tags"], "the conversation is not pinned"
     speaking = speakers(cast, room_id, [*devices, second])
     for each in speaking:
         await each.prepare(cast, _LETTERS)
@@ -37,6 +41,7 @@ async def _under_load(fragile: Fragile, *services: str) -> tuple[list[Speaker], 
         await fragile.start(*services)
     # Who speaks tries again; who reads afterwards does so once, and would be told 500 of a connection that the outage broke.
     await fragile.settled()
+    assert "m.favourite" in ok(await near.session.get(pins))["tags"], "the pin was acknowledged, and is lost"
     return speaking, offline
 
 

@@ -18,7 +18,7 @@ from typing import Literal
 
 import py7zr
 
-__all__ = ["WRAPPINGS", "bomb", "large", "picture", "zipped"]
+__all__ = ["WRAPPINGS", "bomb", "crowded", "deep", "large", "picture", "zipped"]
 
 MIB = 1024 * 1024
 
@@ -99,6 +99,16 @@ def bomb(content: bytes) -> bytes:
     """
     layers = ((f"{n}.zip", zipped((f"{n}.bin", secrets.token_bytes(64) * (40 * MIB // 64)))) for n in range(3))
     return zipped(*layers, ("note.txt", content))
+
+
+def deep(content: bytes) -> bytes:
+    """Give archives in archives, more of them than an antivirus opens."""
+    return _nested(content, 40)
+
+
+def crowded(content: bytes) -> bytes:
+    """Give an archive of more files than an antivirus looks at, with the content in the last one."""
+    return zipped(*((f"{number}.txt", b"sain %d" % number) for number in range(20_000)), ("note.txt", content))
 
 
 def picture(appended: bytes = b"") -> bytes:
