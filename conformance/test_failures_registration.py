@@ -25,6 +25,7 @@ _NOT_NOW = (400, 403, 500, 502, 503, 504)
 # A homeserver that could not tell of a withdrawal tells it again, after pauses that grow.
 _TOLD_WITHIN = 60.0
 _FOUND_WITHIN = 30.0
+_OTHER_PASSWORD = "Retrouve-3-Portes!"
 
 
 async def _ask(cast: Cast, person: Person) -> Response:
@@ -168,7 +169,10 @@ async def test_who_comes_in_while_addresses_cannot_be_noted_is_found_afterwards(
 
 @pytest.mark.rule("RES-4")
 async def test_without_mail_server_nobody_comes_in(fragile: Fragile) -> None:
-    """While no mail can be sent nobody gets an account; afterwards agent and invited partner do, and the stranger does not."""
+    """While no mail can be sent nobody gets an account; afterwards agent and invited partner do, and the stranger does not.
+
+    Nor does anybody get into another's account by a new password: who asks for one waits for the mail, as on any day.
+    """
     cast = fragile.cast
     fragile.needs(MAIL)
     agent, paul, stranger, partner = await cast.agent(), cast.newcomer(1), cast.outsider(), cast.outsider()
@@ -181,8 +185,18 @@ async def test_without_mail_server_nobody_comes_in(fragile: Fragile) -> None:
         refused(await _ask(cast, stranger), "a stranger's request without a mail server", "M_THREEPID_DENIED")
         invited = await invite_by_mail(agent.session, identity_server(cast), room_id, partner.identity.address)
         await _has_no_account(cast, paul)
+        anyone = cast.anonymous(agent.home, "quelqu’un")
+        answer, validation = await accounts.ask_to_reset(anyone, agent.identity.address)
+        refused(answer, "a new password without a mail server", status=_NOT_NOW)
+        answer = await accounts.reset_password(anyone, _OTHER_PASSWORD, validation)
+        refused(answer, "a new password for which no mail could be sent", status=(401, *_NOT_NOW))
+        accepted(await accounts.log_in(cast.transport, agent), "the login by the password as it was")
 
     await accounts.register_by_mail(cast.transport, cast.mailbox, paul)
+    before = len(await cast.mailbox.messages(agent.identity.address))
+    answer, validation = await accounts.ask_to_reset(anyone, agent.identity.address)
+    accepted(answer, "the same request for a new password afterwards")
+    mail = await cast.mailbox.wait_for(agent.identity.address, after=before)
     if invited.status != 200:
         refused(invited, "an invitation without a mail server", status=_NOT_NOW)
         again = await invite_by_mail(agent.session, identity_server(cast), room_id, partner.identity.address)
@@ -190,3 +204,7 @@ async def test_without_mail_server_nobody_comes_in(fragile: Fragile) -> None:
     await cast.mailbox.wait_for(partner.identity.address)
     await accounts.register_by_mail(cast.transport, cast.mailbox, partner)
     refused(await _ask(cast, stranger), "the stranger's request afterwards", "M_THREEPID_DENIED")
+    await accounts.follow_link(cast.transport, accounts.link_of(mail), agent.name)
+    accepted(await accounts.reset_password(anyone, _OTHER_PASSWORD, validation), "a new password, by the link of the mail")
+    entered = accepted(await accounts.log_in(cast.transport, agent, _OTHER_PASSWORD), "the login by the new password")
+    accounts.admit(agent, entered, cast.transport)
