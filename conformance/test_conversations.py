@@ -13,6 +13,9 @@ from scenarios.devices import Device
 from scenarios.session import ok, path
 from scenarios.wire import until
 
+# What a front in its first state takes is one million bytes, and what people send is more.
+_LARGE = 3_000_000
+
 
 @pytest.mark.rule("CNV-1")
 @pytest.mark.parametrize("home", [0, 1])
@@ -98,7 +101,7 @@ async def test_public_room_is_found_and_joined(cast: Cast, home: int) -> None:
 @pytest.mark.rule("CNV-4")
 @pytest.mark.parametrize("home", [0, 1])
 async def test_conversation_is_pinned_on_all_own_devices(cast: Cast, home: int) -> None:
-    """A conversation pinned on one device is pinned on the other, for nobody else, until it is unpinned."""
+    """A conversation pinned on one device is pinned on the other and on a new one, for nobody else, until it is unpinned."""
     someone, other = await cast.agents(home, 1 - home)
     first, theirs = await cast.devices([someone, other])
     second = await cast.device(someone)
@@ -111,6 +114,7 @@ async def test_conversation_is_pinned_on_all_own_devices(cast: Cast, home: int) 
     ok(await someone.session.put(where, {"order": 0.25}))
     for device in (first, second):
         await device.wait_for("the pin", is_pinned)
+    assert is_pinned(await cast.device(someone)), "the new device, which logs in after, has nothing pinned"
     await theirs.wait_to_read(room_id, await first.say(room_id, "épinglé"))
     assert not is_pinned(theirs), "the other person sees the pin"
     answer = await other.session.get(path("user", someone.user_id, "rooms", room_id, "tags"))
@@ -183,6 +187,32 @@ async def test_muted_conversation_is_silent_and_others_are_not(cast: Cast, home:
     assert (await _unread(ears, muted, after))[0] >= 1, "a conversation that is muted no more does not notify"
 
 
+@pytest.mark.rule("CNV-6")
+@pytest.mark.parametrize("home", [0, 1])
+async def test_muted_public_room_is_silent(cast: Cast, home: int) -> None:
+    """A public room, where nothing is encrypted, notifies; muted, it does so neither for a message nor for a mention."""
+    listener, speaker = await cast.agents(home, 1 - home)
+    ears, mouth = await cast.devices([listener, speaker])
+    room_id = await conversations.open_public(listener.session, cast.word("forum"))
+    ok(await conversations.ask_to_join(speaker.session, room_id, listener.home.server_name))
+    named = {"m.mentions": {"user_ids": [listener.user_id]}}
+    before = await mouth.say(room_id, "avant", **named)
+    assert await _unread(ears, room_id, before) == (1, 1), "before it is muted, a public room does not notify for a mention"
+    await _has_read(ears, room_id, before)
+
+    condition = {"kind": "event_match", "key": "room_id", "pattern": room_id}
+    rule = path("pushrules", "global", "override", room_id)
+    ok(await listener.session.put(rule, {"conditions": [condition], "actions": []}))
+    plain = await mouth.say(room_id, "pendant")
+    assert await _unread(ears, room_id, plain) == (0, 0), "a muted public room notifies"
+    mention = await mouth.say(room_id, "pendant", **named)
+    assert await _unread(ears, room_id, mention) == (0, 0), "a muted public room notifies for a mention"
+
+    ok(await listener.session.delete(rule))
+    after = await mouth.say(room_id, "après")
+    assert (await _unread(ears, room_id, after))[0] >= 1, "a public room that is muted no more does not notify"
+
+
 @pytest.mark.rule("CNV-7")
 @pytest.mark.parametrize("home", [0, 1])
 async def test_who_leaves_gets_nothing_more_and_is_seen_to_leave(cast: Cast, home: int) -> None:
@@ -249,6 +279,22 @@ async def test_file_reaches_members_as_it_was_sent(cast: Cast, home: int) -> Non
         body = await files.for_scanner(member.session, message.content["file"])
         answer = await files.download_encrypted(member.session, body)
         opens_as(answer, message.content["file"], content, "the file")
+
+
+@pytest.mark.rule("CNV-8")
+@pytest.mark.parametrize("home", [0, 1])
+async def test_large_file_reaches_members(cast: Cast, home: int) -> None:
+    """A file of some millions of bytes, as people send every day, goes up and reaches a member of either homeserver."""
+    sender, near, far = await cast.devices(await cast.agents(home, home, 1 - home))
+    room_id = await gathered(sender, near, far)
+    content = (cast.word("plan").encode() + bytes(range(256))) * (_LARGE // 256)
+    event_id = await files.share_encrypted(sender, room_id, content, "plan.pdf", "application/pdf")
+    for member in (near, far):
+        message = await member.wait_to_read(room_id, event_id)
+        answer = await files.download_encrypted(
+            member.session, await files.for_scanner(member.session, message.content["file"])
+        )
+        opens_as(answer, message.content["file"], content, "a large file")
 
 
 @pytest.mark.rule("CNV-8")

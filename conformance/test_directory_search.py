@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -34,6 +35,9 @@ _MATCHES = {
     "part of a name": ("Paul Martin {tag}", "{part}"),
     "organisation": ("Paul Martin {tag} [Interieur]", "{tag} interieur"),
 }
+
+# Where the reference's homeservers ask each other about their people, with neither account nor limit.
+_BETWEEN_SERVERS = ("/_synapse/tchap/agents", "/_synapse/tchap/search")
 
 
 @pytest.mark.rule("DIR-4")
@@ -74,6 +78,12 @@ async def test_directory_is_shut_without_an_account(cast: Cast, home: int) -> No
             answer = await session.post("/user_directory/search", {"search_term": name}, version)
             refused(answer, "a search without an account", "M_MISSING_TOKEN", "M_UNKNOWN_TOKEN", status=401)
             assert shown.user_id not in answer.body.decode()
+    for asked in cast.homes:
+        for session in (cast.anonymous(asked), agent.session):
+            for way in _BETWEEN_SERVERS:
+                answer = await replace(session, base_url=asked.url).post(way, {"search_term": name, "limit": 50})
+                refused(answer, f"{way} of {asked.name} for {session.who}", status=(401, 403, 404, 405))
+                assert shown.user_id not in answer.body.decode(), f"{way} is refused and tells"
     assert shown.user_id in await directory.find(agent.session, name)
 
 
@@ -142,6 +152,13 @@ async def test_reading_the_rooms_in_bulk_is_slowed(cast: Cast, home: int) -> Non
         )
     thief, colleague = await cast.agents(home, home)
     server = cast.home(1 - home).server_name
-    asks = [partial(thief.session.get, "/publicRooms", params) for params in ({"limit": 1}, {"server": server})]
-    await slowed(asks * 200, "one list of rooms after the other")
+    for method, version in (("GET", "v3"), ("POST", "v3"), ("GET", "r0")):
+        # What one way has used up, another begins with: each has a session of its own.
+        session = await cast.log_in(thief, f"appareil {method} {version}")
+        body = {"limit": 1} if method == "POST" else None
+        asks = [
+            partial(session.send, method, "/publicRooms", body, params, version)
+            for params in ({"limit": 1}, {"server": server})
+        ]
+        await slowed(asks * 200, f"one list of rooms after the other by {method} and {version}")
     accepted(await colleague.session.get("/publicRooms", {"limit": 1}), "a colleague's list at that moment")

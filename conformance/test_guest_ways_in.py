@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -81,6 +82,24 @@ async def test_guest_raises_no_power(cast: Cast, home: int) -> None:
 
 
 @pytest.mark.rule("GST-7")
+@pytest.mark.parametrize("home", [0, 1])
+async def test_guest_who_stays_alone_is_no_administrator(cast: Cast, home: int) -> None:
+    """The agent who administers a room leaves a guest alone in it: the guest gets no power with that."""
+    host = await cast.device(await cast.agent(home))
+    guest, room_id = await invited_guest(cast, host)
+    accepted(await conversations.set_state(host.session, room_id, "m.room.topic", {"topic": "avant"}), "the host's change")
+    ok(await conversations.leave(host.session, room_id))
+    key = ("m.room.member", host.user_id)
+    await guest.wait_for("the host's leave", lambda seen: seen.room(room_id).state.get(key, {}).get("membership") == "leave")
+    for kind, content in (("m.room.topic", {"topic": "à moi"}), ("m.room.join_rules", {"join_rule": "public"})):
+        answer = await conversations.set_state(guest.session, room_id, kind, content)
+        refused(answer, f"a guest who stays alone and sets {kind}", "M_FORBIDDEN")
+    levels = ok(await conversations.read_state(guest.session, room_id, "m.room.power_levels"))
+    power = levels.get("users", {}).get(guest.user_id, levels.get("users_default", 0))
+    assert power == 0, f"the guest has the power {power}"
+
+
+@pytest.mark.rule("GST-7")
 async def test_guest_becomes_no_agent_by_name_address_or_server(cast: Cast) -> None:
     """A guest takes an agent's style of name, tries an agent's address, and knocks at the agents' servers: still a guest."""
     guest, agent, searcher = await cast.guest(), await cast.agent(), await cast.agent(1)
@@ -140,6 +159,36 @@ async def test_limits_hold_in_every_version(cast: Cast, version: str) -> None:
     assert await conversations.joined_rooms(guest.session) == []
     accepted(await conversations.ask_to_join(colleague.session, full, server), "an agent's join by alias")
     accepted(await colleague.session.get(path("directory", "room", full)), "an agent who looks the alias up")
+
+
+@pytest.mark.rule("GST-8", "GST-3")
+@pytest.mark.parametrize("home", [0, 1])
+async def test_leaving_the_token_out_tells_no_more(cast: Cast, home: int) -> None:
+    """A guest asks each homeserver about a public room without a token, or with a wrong one: told nothing; an agent is."""
+    host, colleague, guest = await cast.agent(home), await cast.agent(1 - home), await cast.guest()
+    name, server = cast.word("forum"), host.home.server_name
+    alias = f"forum-{secrets.token_hex(4)}"
+    room_id = await conversations.open_public(host.session, name, alias)
+    full = f"#{alias}:{server}"
+    summaries = [path("room_summary", room) for room in (room_id, full)]
+    summaries += [path("im.nheko.summary", "summary", room_id), path("im.nheko.summary", "rooms", room_id, "summary")]
+    asks = [("v3", path("directory", "room", full)), ("r0", path("directory", "room", full)), ("v3", "/publicRooms")]
+    asks += [(version, way) for way in summaries for version in ("v1", "unstable")]
+
+    for asked in (*cast.homes, cast.abroad):
+        nobody = cast.anonymous(asked, "a guest who leaves their token out")
+        tokens = [None, "syt_of_nobody"] + ([guest.session.access_token] if asked in cast.homes else [])
+        for token in tokens:
+            for version, way in asks:
+                answer = await replace(nobody, access_token=token).get(way, {"via": server}, version)
+                what = (
+                    f"{way.split('/')[1]} at {asked.name} {'without a token' if token is None else 'by a token of elsewhere'}"
+                )
+                refused(answer, what, status=(401, *_CLOSED))
+                assert name not in answer.body.decode() and "room_id" not in answer.json(), f"{what} is refused and told"
+    accepted(await colleague.session.get(path("directory", "room", full)), "an agent who looks the alias up")
+    told = accepted(await host.session.get(summaries[0], {"via": server}, "v1"), "an agent who asks for the summary")
+    assert told["name"] == name
 
 
 @pytest.mark.rule("GST-8")

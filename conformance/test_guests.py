@@ -10,8 +10,10 @@ from conformance.cast import Cast
 from conformance.checks.answers import accepted, refused
 from conformance.checks.contents import opens_as
 from conformance.checks.directory import finds_only
-from conformance.journeys import gathered, invited_guest
+from conformance.journeys import gathered, identity_server, invited_guest, join
 from scenarios import conversations, directory, files
+from scenarios.devices import Device
+from scenarios.invitations import identity_token
 from scenarios.session import ok, path
 
 
@@ -28,6 +30,26 @@ async def test_guest_starts_no_direct_conversation(cast: Cast, home: int) -> Non
     invited = [room.room_id for room in device.rooms.values() if room.membership == "invite"]
     assert invited == [room_id], f"beside the colleague's, the agent has invitations to {invited}"
     assert await conversations.joined_rooms(guest.session) == []
+
+
+@pytest.mark.rule("GST-1")
+@pytest.mark.parametrize("home", [0, 1])
+async def test_guest_starts_no_conversation_by_an_address(cast: Cast, home: int) -> None:
+    """A guest names an address instead of an account: refused, and no mail goes out; an agent starts the conversation."""
+    guest, agent = await cast.guest(), await cast.agent(home)
+    server, invited, witness = identity_server(cast), cast.newcomer(1 - home), cast.newcomer(1 - home)
+    for options in ({"is_direct": True, "preset": "trusted_private_chat"}, {"preset": "private_chat"}):
+        asked = {"medium": "email", "id_server": server.id_server, "address": invited.identity.address}
+        asked["id_access_token"] = await identity_token(guest.session, server)
+        answer = await conversations.ask_for_room(guest.session, **options, invite_3pid=[asked])
+        refused(answer, "a guest's conversation with an address", "M_FORBIDDEN")
+    assert await conversations.joined_rooms(guest.session) == []
+
+    asked = {"medium": "email", "id_server": server.id_server, "address": witness.identity.address}
+    asked["id_access_token"] = await identity_token(agent.session, server)
+    answer = await conversations.ask_for_room(agent.session, preset="private_chat", invite_3pid=[asked])
+    accepted(answer, "an agent's conversation with an address")
+    await cast.mailbox.expect_none(invited.identity.address, witness=witness.identity.address)
 
 
 _KINDS: dict[str, dict[str, Any]] = {
@@ -122,7 +144,7 @@ async def test_guest_is_not_in_the_directory(cast: Cast, home: int) -> None:
 @pytest.mark.rule("GST-6")
 @pytest.mark.parametrize("home", [0, 1])
 async def test_guest_takes_part_where_invited(cast: Cast, home: int) -> None:
-    """In a room they are invited to a guest reads, writes, shares a file and is seen to have read."""
+    """In a room they are invited to a guest reads, writes, shares a file, is seen to have read, and leaves when they like."""
     host = await cast.device(await cast.agent(home))
     guest, room_id = await invited_guest(cast, host)
 
@@ -140,6 +162,40 @@ async def test_guest_takes_part_where_invited(cast: Cast, home: int) -> None:
     received = await host.wait_to_read(room_id, shared)
     answer = await files.download_encrypted(host.session, await files.for_scanner(host.session, received.content["file"]))
     opens_as(answer, received.content["file"], content, "the guest's file")
+
+    accepted(await conversations.leave(guest.session, room_id), "a guest's leave")
+    key = ("m.room.member", guest.user_id)
+    await host.wait_for("the guest's leave", lambda seen: seen.room(room_id).state.get(key, {}).get("membership") == "leave")
+
+
+@pytest.mark.rule("GST-6")
+@pytest.mark.parametrize("home", [0, 1])
+async def test_guest_is_told_what_every_member_is(cast: Cast, home: int) -> None:
+    """A guest is shown a member's name and picture, and told who joins and who has read."""
+    person, newcomer = await cast.agents(home, 1 - home)
+    await directory.set_avatar(person.session, await files.upload(person.session, cast.word("portrait").encode(), "image/png"))
+    shown = ok(await directory.profile(person.session, person.user_id))
+    host, theirs = await cast.devices([person, newcomer])
+    guest, room_id = await invited_guest(cast, host)
+    await guest.wait_to_read(room_id, await host.say(room_id, "bonjour"))
+    member = guest.room(room_id).state.get(("m.room.member", person.user_id), {})
+    told = {name: member.get(name) for name in ("displayname", "avatar_url")}
+    assert told == {name: shown[name] for name in told}, f"for the guest the member event shows {member}"
+
+    def came(seen: Device) -> bool:
+        return seen.room(room_id).state.get(("m.room.member", newcomer.user_id), {}).get("membership") == "join"
+
+    ok(await conversations.invite(person.session, room_id, newcomer.user_id))
+    await join(theirs, room_id)
+    for device in (host, guest):
+        await device.wait_for(f"{newcomer.name} joining", came)
+    event_id = await host.say(room_id, "à lire")
+    await theirs.wait_to_read(room_id, event_id)
+    ok(await newcomer.session.post(path("rooms", room_id, "receipt", "m.read", event_id), {}))
+    await guest.wait_for(
+        f"the receipt of {newcomer.user_id}",
+        lambda seen: newcomer.user_id in seen.room(room_id).receipts.get(event_id, {}).get("m.read", set()),
+    )
 
 
 @pytest.mark.rule("GST-6")

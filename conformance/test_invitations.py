@@ -64,8 +64,9 @@ async def test_external_correspondent_ends_up_in_the_conversation(cast: Cast, ho
 @pytest.mark.rule("INV-3")
 @pytest.mark.parametrize("home", [0, 1])
 async def test_closed_conversation_invites_no_external(cast: Cast, home: int) -> None:
-    """Into a room closed to externals, a direct one and a public one no partner is invited by mail; into an open one, yes."""
+    """Into a room closed to externals, a direct one and a public one no partner is invited by mail, and no guest; open, yes."""
     agent, colleague = await cast.agents(home, 1 - home)
+    guest = await cast.guest()
     partner, server = cast.outsider(), identity_server(cast)
     closed = {
         "a private room": await conversations.open_private(agent.session, cast.word("réunion")),
@@ -76,6 +77,8 @@ async def test_closed_conversation_invites_no_external(cast: Cast, home: int) ->
         for address in (partner.identity.address, partner.identity.address.upper()):
             answer = await invite_by_mail(agent.session, server, room_id, address)
             refused(answer, f"an external's invitation to {what}", "M_FORBIDDEN")
+        answer = await conversations.invite(agent.session, room_id, guest.user_id)
+        refused(answer, f"a guest's invitation to {what}", "M_FORBIDDEN")
         state = await conversations.room_state(agent.session, room_id)
         assert not [key for key in state if key[0] == "m.room.third_party_invite"], f"{what} keeps an invitation"
 
@@ -83,6 +86,7 @@ async def test_closed_conversation_invites_no_external(cast: Cast, home: int) ->
     room_id = await conversations.open_private(agent.session, cast.word("projet"), externals=True)
     answer = await invite_by_mail(agent.session, server, room_id, witness.identity.address)
     accepted(answer, "an external's invitation to an open room")
+    accepted(await conversations.invite(agent.session, room_id, guest.user_id), "a guest's invitation to an open room")
     await cast.mailbox.expect_none(partner.identity.address, witness=witness.identity.address)
 
 

@@ -98,24 +98,47 @@ async def test_weak_password_is_refused_at_registration(cast: Cast) -> None:
 
 
 @pytest.mark.rule("REG-6")
-@pytest.mark.parametrize("home", [0, 1])
+@pytest.mark.parametrize("home", [0, 1, -1])
 async def test_weak_password_is_refused_at_change(cast: Cast, home: int) -> None:
-    """Somebody who changes their password cannot choose a weak one either."""
-    agent = await cast.agent(home)
+    """Somebody who changes their password, a guest too, cannot choose a weak one either."""
+    person = await cast.guest() if home < 0 else await cast.agent(home)
     for errcode, password in _WEAK.items():
-        answer = await accounts.change_password(agent.session, agent.identity.password, password)
+        answer = await accounts.change_password(person.session, person.identity.password, password)
         refused(answer, f"a change to a password that {errcode} is for", errcode, status=400)
-    answer = await accounts.change_password(agent.session, agent.identity.password, "Un-Bon-Choix-2718")
+    answer = await accounts.change_password(person.session, person.identity.password, "Un-Bon-Choix-2718")
     accepted(answer, "a change to a strong password")
 
 
+@pytest.mark.rule("REG-6")
+@pytest.mark.parametrize("home", [0, 1, -1])
+async def test_weak_password_is_refused_at_reset(cast: Cast, home: int) -> None:
+    """Somebody who forgot their password and followed the mailed link cannot choose a weak one either."""
+    mailbox = cast.mailbox
+    person = await cast.guest() if home < 0 else await cast.agent(home)
+    anyone = cast.anonymous(person.home, person.name)
+    answer, validation = await accounts.ask_to_reset(anyone, person.identity.address)
+    ok(answer)
+    link = accounts.link_of(await mailbox.wait_for(person.identity.address))
+    await accounts.follow_link(cast.transport, link, person.name)
+    for errcode, password in _WEAK.items():
+        answer = await accounts.reset_password(anyone, password, validation)
+        refused(answer, f"a password set by mail that {errcode} is for", errcode, status=400)
+    accepted(await accounts.reset_password(anyone, "Un-Bon-Choix-2718", validation), "a strong password set by mail")
+    accepted(await accounts.log_in(cast.transport, person, "Un-Bon-Choix-2718"), "login with the password set by mail")
+
+
 @pytest.mark.rule("REG-7")
-@pytest.mark.parametrize("home", [0, 1])
+@pytest.mark.parametrize("home", [0, 1, -1])
 async def test_password_change_shuts_others_out(cast: Cast, home: int) -> None:
-    """Inès suspects that her password was seen: she changes it, and whoever used it is out, on every device."""
-    ines = await cast.agent(home)
+    """Inès, agent or guest, suspects that her password was seen: she changes it, and whoever used it is out, on every device.
+
+    Whoever has a device of hers, and not her password, does not change it.
+    """
+    ines = await cast.guest() if home < 0 else await cast.agent(home)
     thief = await cast.log_in(ines, "appareil inconnu")
     accepted(await thief.get("/account/whoami"), "the other device, before the change")
+    answer = await accounts.change_password(thief, "Un-Mot-Devine-0123!", "Au-Voleur-31415!")
+    refused(answer, "a change by who does not know the password", "M_FORBIDDEN", status=(401, 403))
 
     new = "Tout-Neuf-31415!"
     answer = await accounts.change_password(ines.session, ines.identity.password, new)

@@ -172,6 +172,29 @@ async def test_like_addresses_are_two_people(cast: Cast, home: int, sign: str) -
 
 
 @pytest.mark.rule("REG-9")
+@pytest.mark.parametrize("home", [0, 1])
+async def test_no_identifier_is_had_by_asking(cast: Cast, home: int) -> None:
+    """Who registers asks for the identifier of a colleague's address: they get their own, and the colleague theirs."""
+    agent, colleague = cast.newcomer(home, "plain"), cast.newcomer(home, "plain")
+    wanted = colleague.identity.address.replace("@", "-")
+    anyone = cast.anonymous(agent.home, agent.name)
+    answer, validation = await accounts.ask_for_validation(anyone, agent.identity.address)
+    ok(answer)
+    link = accounts.link_of(await cast.mailbox.wait_for(agent.identity.address))
+    await accounts.follow_link(cast.transport, link, agent.name)
+    answer = await accounts.register(anyone, agent.identity.password, validation, username=wanted)
+    if answer.status != 200:
+        refused(answer, "an account that asks for its identifier", status=(400, 401, 403))
+        answer = await accounts.register(anyone, agent.identity.password, validation)
+    accounts.admit(agent, accepted(answer, "an account with one's own identifier"), cast.transport)
+    assert not agent.user_id.startswith(f"@{wanted}:"), f"{agent.identity.address} has the identifier {agent.user_id}"
+    await accounts.register_by_mail(cast.transport, cast.mailbox, colleague)
+    own = agent.identity.address.replace("@", "-")
+    for person, local in ((agent, own), (colleague, wanted)):
+        assert person.user_id == f"@{local}:{person.home.server_name}", f"{person.identity.address} is {person.user_id}"
+
+
+@pytest.mark.rule("REG-9")
 @pytest.mark.parametrize("home", [0, 1, -1])
 async def test_no_address_is_added_to_an_account(cast: Cast, home: int) -> None:
     """Somebody who has an account cannot add an outside address, nor a colleague's, to log in or be found by."""

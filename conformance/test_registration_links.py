@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import replace
+from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
 
 import pytest
@@ -16,7 +17,7 @@ from fixtures.deployment import Homeserver
 from scenarios import accounts, conversations
 from scenarios.invitations import invite_by_mail, withdraw
 from scenarios.people import Person
-from scenarios.session import Session, ok
+from scenarios.session import Session, ok, path
 from scenarios.wire import Response, until
 
 # A link that stands for hours cannot be seen to run out.
@@ -194,6 +195,26 @@ async def test_withdrawn_invitation_lets_nobody_in(cast: Cast, home: int) -> Non
     assert "access_token" not in answer.json()
     refused(await accounts.log_in_with_address(cast.transport, partner), "login of who has no account", "M_FORBIDDEN")
     await accounts.register_by_mail(cast.transport, cast.mailbox, kept)
+
+
+@pytest.mark.rule("REG-10")
+async def test_redacted_invitation_lets_nobody_in(cast: Cast) -> None:
+    """An agent redacts the invitation of a partner instead of emptying it: that is withdrawn too, and another's stands."""
+    agent, partner, room_id = await invited_outsider(cast)
+    _other_agent, kept, _other_room = await invited_outsider(cast)
+    anyone = cast.anonymous(cast.abroad, partner.name)
+    state: Any = (await agent.session.get(path("rooms", room_id, "state"))).json()
+    [invitation] = [event["event_id"] for event in state if event["type"] == "m.room.third_party_invite"]
+    ok(await agent.session.put(path("rooms", room_id, "redact", invitation, secrets.token_hex(8)), {}))
+
+    async def is_told() -> bool | None:
+        answer, _ = await accounts.ask_for_validation(anyone, partner.identity.address)
+        return True if answer.errcode == "M_THREEPID_DENIED" else None
+
+    missing = "the refusal of a token for an invitation that was redacted"
+    await until(cast.transport, is_told, deadline=15, missing=missing, pause=0.2)
+    answer, _ = await accounts.ask_for_validation(cast.anonymous(cast.abroad, kept.name), kept.identity.address)
+    accepted(answer, "a token for an invitation that stands")
 
 
 @pytest.mark.rule("REG-10")

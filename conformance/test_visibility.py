@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import pytest
 
 from conformance.cast import Cast
 from conformance.checks.answers import accepted
 from conformance.checks.directory import finds, finds_only, no_longer_finds
 from conformance.journeys import gathered
-from scenarios import conversations, directory, files
+from scenarios import accounts, conversations, directory, files
 from scenarios.devices import Device
 from scenarios.people import Person
 from scenarios.session import ok, path
@@ -55,29 +58,31 @@ async def test_search_shows_name_organisation_and_picture(cast: Cast, searcher: 
 @pytest.mark.parametrize("kind", ["private", "public"])
 async def test_members_see_name_and_picture(cast: Cast, kind: str) -> None:
     """The other members of a room, of whichever homeserver, see name and picture, and see them change."""
-    host, other = await cast.agents(0, 1)
+    host, other, colleague = await cast.agents(0, 1, 1)
     picture = await _dress(other, f"{other.identity.full_name} [Finances]")
-    viewer, shown = await cast.devices([host, other])
+    shown, *viewers = await cast.devices([other, host, colleague])
     if kind == "private":
-        room_id = await gathered(viewer, shown)
+        room_id = await gathered(viewers[0], shown, *viewers[1:])
     else:
         room_id = await conversations.open_public(host.session, cast.word("forum"))
-        ok(await conversations.ask_to_join(other.session, room_id, host.home.server_name))
+        for person in (other, colleague):
+            ok(await conversations.ask_to_join(person.session, room_id, host.home.server_name))
 
-    def shows(name: str, avatar: str) -> None:
-        member = viewer.room(room_id).state.get(("m.room.member", other.user_id), {})
-        assert (member.get("displayname"), member.get("avatar_url")) == (name, avatar), f"the member event shows {member}"
+    def member(viewer: Device) -> Mapping[str, Any]:
+        return viewer.room(room_id).state.get(("m.room.member", other.user_id), {})
 
-    def has_member_named(name: str) -> bool:
-        return viewer.room(room_id).state.get(("m.room.member", other.user_id), {}).get("displayname") == name
+    async def is_seen(name: str) -> None:
+        for viewer in viewers:
+            await viewer.wait_for(f"the member's name {name!r}", lambda seen: member(seen).get("displayname") == name)
+            told = member(viewer)
+            assert told.get("avatar_url") == picture, f"for {viewer.user_id} the member event shows {told}"
 
-    first = f"{other.identity.full_name} [Finances]"
-    await viewer.wait_for("the member's name", lambda _seen: has_member_named(first))
-    shows(first, picture)
+    # A client is told of members as they speak: by then everybody has been.
+    await shown.say(room_id, "bonjour")
+    await is_seen(f"{other.identity.full_name} [Finances]")
     second = f"{other.identity.full_name} [Justice]"
     await directory.set_name(other.session, second)
-    await viewer.wait_for("the member's new name", lambda _seen: has_member_named(second))
-    shows(second, picture)
+    await is_seen(second)
     profile = accepted(await directory.profile(host.session, other.user_id), "a member's profile")
     assert (profile.get("displayname"), profile.get("avatar_url")) == (second, picture)
 
@@ -99,6 +104,30 @@ async def test_red_list_takes_out_of_every_search(cast: Cast, home: int) -> None
         for term in (tag, hidden.identity.full_name, tag[:6], hidden.user_id):
             assert hidden.user_id not in await directory.find(searcher.session, term), f"a search for {term!r} shows them"
         await finds_only(searcher.session, tag, namesake.user_id, hidden.user_id)
+
+
+@pytest.mark.rule("VIS-3")
+@pytest.mark.parametrize("home", [0, 1])
+async def test_red_list_holds_whatever_else_changes(cast: Cast, home: int) -> None:
+    """Somebody of the red list changes name, picture and password, and joins a public room: they stay out of the search."""
+    hidden, namesake, near, far = await cast.agents(home, home, 0, 1)
+    tag = hidden.identity.family_name.split()[-1]
+    room_id = await conversations.open_public(namesake.session, cast.word("forum"))
+    for searcher in (near, far):
+        await finds(searcher.session, tag, hidden.user_id)
+    await directory.set_red_list(hidden.session)
+    for searcher in (near, far):
+        await no_longer_finds(searcher.session, tag, hidden.user_id)
+
+    await _dress(hidden, f"{hidden.identity.full_name} [Justice]")
+    ok(await conversations.ask_to_join(hidden.session, room_id))
+    ok(await accounts.change_password(hidden.session, hidden.identity.password, "Tout-Neuf-31415!"))
+    # Whoever is found by a name that was given after is in an index that has come as far.
+    await directory.set_name(namesake.session, f"Autre {tag} [Justice]")
+    for searcher in (near, far):
+        await finds_only(searcher.session, tag, namesake.user_id, hidden.user_id)
+        for term in (hidden.identity.full_name, f"{tag} justice", hidden.user_id):
+            assert hidden.user_id not in await directory.find(searcher.session, term), f"a search for {term!r} shows them"
 
 
 @pytest.mark.rule("VIS-3")

@@ -96,9 +96,13 @@ async def follow_link(transport: Transport, link: str, who: str) -> Response:
     return await transport.send(Request("POST", target, headers, urlencode(fields).encode(), who=who))
 
 
-async def register(anyone: Session, password: str, validation: Validation | None, device_name: str = "téléphone") -> Response:
-    """Ask for the account, with the validated address as the only stage."""
+async def register(
+    anyone: Session, password: str, validation: Validation | None, device_name: str = "téléphone", username: str = ""
+) -> Response:
+    """Ask for the account, with the validated address as the only stage; `username` asks for an identifier."""
     body: dict[str, Any] = {"password": password, "initial_device_display_name": device_name}
+    if username:
+        body["username"] = username
     first = await anyone.post("/register", body)
     if first.status != 401 or "session" not in first.json():
         return first
