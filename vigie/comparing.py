@@ -45,9 +45,13 @@ def compare_runs(options: Namespace, console: Console) -> int:
 
 
 def _compared(a: Path, b: Path, margin: float) -> Comparison:
+    _ensure_share(margin)
+    return compare(read_side(a), read_side(b), margin)
+
+
+def _ensure_share(margin: float) -> None:
     if not 0 <= margin < 10:
         raise WrongUse(f"--margin {margin:g}: give a share, such as 0.1 for a tenth")
-    return compare(read_side(a), read_side(b), margin)
 
 
 def _tell(found: Comparison, console: Console) -> None:
@@ -84,6 +88,7 @@ def _change(figure: Found) -> str:
 
 def gate(options: Namespace, console: Console) -> int:
     """Judge runs by what they wrote: the worst decides, a baseline is compared with, a proof must be whole."""
+    _ensure_share(options.margin)
     codes = [code for run in options.runs for code in _of_run(run, console)]
     if options.baseline:
         for run in options.runs:
@@ -127,7 +132,13 @@ def _outcome(path: Path) -> tuple[Outcome, str]:
     if path.name == "load.json":
         report = read_load(path)
         missed = [objective.id for objective in report.objectives if not objective.met]
-        return report.outcome, "; ".join((*report.doubts, *([f"missed {', '.join(missed)}"] if missed else [])))
+        said = [*report.doubts, *([f"missed {', '.join(missed)}"] if missed else [])]
+        if report.capacity is None:
+            return report.outcome, "; ".join(said)
+        # A search asks where the limit lies; its report is that of one rate, which held or did not.
+        if report.capacity.confirmed and not (report.cut_short or report.left_behind):
+            return Outcome.HOLDS, ""
+        return Outcome.CANNOT_TELL, "; ".join(report.doubts or ("the limit that was looked for is not confirmed",))
     return _proof(path)
 
 

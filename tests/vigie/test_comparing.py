@@ -12,11 +12,11 @@ import pytest
 from rich.console import Console
 
 from reports.files import ReportError
-from reports.load import LoadReport, write_load
+from reports.load import Capacity, LoadReport, write_load
 from reports.proof import Proof, Tried, make_proof
 from reports.proof import write as write_proof
 from reports.redaction import Redactor
-from reports.verdict import Status, write
+from reports.verdict import Outcome, Status, write
 from tests.reports.sample_runs import load_run, verdict
 from vigie.commands import WrongUse
 from vigie.comparing import gate
@@ -91,6 +91,30 @@ def test_the_gate_closes_for_a_load_run_that_cannot_be_believed(tmp_path: Path) 
     code, said = opened(runs(tmp_path, load_run(100), load_run(100, sick="schedule slip")))
     assert code == 3
     assert "schedule slip" in said
+
+
+def test_the_gate_tells_of_a_search_what_the_search_told(tmp_path: Path) -> None:
+    """Its report shows one rate, which held; the limit that was looked for may be unknown all the same."""
+    shown = load_run(100)
+    for low, high, confirmed, cut, code in (
+        (2.0, 4.0, True, "", 0),
+        (2.0, None, False, "", 3),
+        (2.0, 4.0, False, "", 3),
+        (2.0, 4.0, True, "interrupted", 3),
+    ):
+        outcome = Outcome.CANNOT_TELL if cut else Outcome.HOLDS
+        capacity = Capacity(low=low, high=high, confirmed=confirmed)
+        write_load(
+            shown.model_copy(update={"capacity": capacity, "cut_short": cut, "outcome": outcome}), tmp_path / "load.json"
+        )
+        found, said = opened(tmp_path)
+        assert found == code, (low, high, confirmed, cut)
+        assert (cut or "not confirmed") in said or not code
+
+
+def test_a_margin_that_is_no_share_is_refused_without_a_baseline_too(tmp_path: Path) -> None:
+    with pytest.raises(WrongUse, match="--margin -3: give a share"):
+        gate(Namespace(runs=[runs(tmp_path, load_run(100))], baseline=None, margin=-3.0), Console(file=StringIO()))
 
 
 def test_the_gate_closes_for_what_is_worse_than_the_baseline_though_it_holds(tmp_path: Path) -> None:
