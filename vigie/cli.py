@@ -22,7 +22,7 @@ from conformance.catalogue import CatalogueError
 from fixtures.errors import FixtureError
 from reports.files import ReportError
 from reports.verdict import Level
-from vigie import commands, comparing, doctor, loading, sweep
+from vigie import commands, comparing, doctor, loading, sweep, workers
 from vigie.proving import add_prove
 
 __all__ = ["NOT_SET_UP", "main", "parser"]
@@ -66,7 +66,7 @@ def parser() -> argparse.ArgumentParser:
 
     up = commands_.add_parser("up", help="start a deployment and leave it running")
     up.add_argument("--name", type=_name, default="default", help="name of the deployment; several can run side by side")
-    up.add_argument("--ports", type=int, help="count ports from here, so that addresses stay the same")
+    up.add_argument("--ports", type=workers.port, help="count ports from here, so that addresses stay the same")
     up.add_argument("--write", type=Path, metavar="FILE", help="write the deployment's TOML here too")
     up.add_argument("--foreground", action="store_true", help="stay, and end the deployment on Ctrl-C")
     up.add_argument("--containers", action="store_true", help="as containers")
@@ -74,7 +74,7 @@ def parser() -> argparse.ArgumentParser:
     up.set_defaults(run=commands.up)
 
     down = commands_.add_parser("down", help="end deployments, and what killed runs left")
-    down.add_argument("name", nargs="?", default="", help="one deployment; all of this checkout by default")
+    down.add_argument("name", nargs="?", help="one deployment; all of this checkout by default")
     down.set_defaults(run=commands.down)
 
     check = commands_.add_parser("check", help="check every rule asked for, and judge")
@@ -89,7 +89,7 @@ def parser() -> argparse.ArgumentParser:
     check.add_argument("--seed", type=int, help="seed of the people, of the order and of the adversaries: replays a run")
     check.add_argument("--people", help="with --seed, replays a run against a deployment that stood before; its verdict tells")
     check.add_argument("--adversary", choices=("quick", "normal", "long"), default="quick", help="how long adversaries look")
-    check.add_argument("--workers", type=int, default=4, help="checks side by side (default 4); 1 runs them one by one")
+    check.add_argument("--workers", type=workers.from_one, default=4, help="checks side by side (default 4)")
     check.add_argument("-k", dest="keyword", default="", help="only checks whose names match, as in pytest")
     _add_plan(check)
     check.set_defaults(run=commands.check)

@@ -66,6 +66,8 @@ def _plan(options: Namespace) -> Plan:
 
 def up(options: Namespace, console: Console) -> int:
     """Start a deployment; it stays until `vigie down`."""
+    if options.images and not options.containers:
+        raise WrongUse("--images goes with --containers")
     if options.name in (path.parent.name for path in embedded.kept(embedded.home())):
         raise WrongUse(f"the deployment {options.name!r} runs already: vigie down {options.name}, or another --name")
     with StartProgress(console) as shown:
@@ -118,8 +120,11 @@ def _tell(console: Console, deployment: Deployment, toml: Path, accounts: list[t
 
 def down(options: Namespace, console: Console) -> int:
     """End deployments, and what killed runs left."""
+    if options.name == "":
+        # A script's variable that is not set must not end everything.
+        raise WrongUse("'' names no deployment; without a name all of this checkout are ended")
     stay: list[str] = []
-    ended = embedded.down(embedded.home(), options.name, stay.append)
+    ended = embedded.down(embedded.home(), options.name or "", stay.append)
     if options.name and not ended and not stay:
         raise WrongUse(f"no deployment {options.name!r} here")
     if ended or not stay:
@@ -163,6 +168,7 @@ class _Shown:
 def check(options: Namespace, console: Console) -> int:
     """Check the rules asked for."""
     _catalogue(options.rule)
+    _ensure_sense(options)
     with ExitStack() as standing:
         toml = _deployment(options, console, standing)
         arguments = [str(Path(conformance.__file__).parent), "--rootdir", str(PROJECT), "-c", str(PROJECT / "pyproject.toml")]
@@ -188,6 +194,21 @@ def check(options: Namespace, console: Console) -> int:
         # pytest captures what is written to standard output: the progress goes to a copy of it, made before.
         with os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1) as out:
             return _run(console, _Shown(Console(file=out, soft_wrap=True), options.workers), arguments)
+
+
+def _ensure_sense(options: Namespace) -> None:
+    """Raise `WrongUse` for what would be passed over, and for a folder that cannot be, before anything starts."""
+    if options.images and options.deployment != "containers":
+        raise WrongUse("--images goes with --deployment containers")
+    if options.deployment not in ("embedded", "containers"):
+        for given, name in ((options.overlay, "--overlay"), (options.database != "postgresql", "--database")):
+            if given:
+                raise WrongUse(f"{name} is for a deployment that this starts, {options.deployment} runs already")
+    if options.out:
+        try:
+            options.out.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise WrongUse(f"--out {options.out}: cannot be made: {error.strerror or error}; name another folder") from None
 
 
 def _deployment(options: Namespace, console: Console, standing: ExitStack) -> Path:

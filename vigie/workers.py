@@ -7,7 +7,7 @@ from argparse import ArgumentParser, Namespace
 
 from fixtures.errors import DeploymentError
 
-__all__ = ["add_options", "arguments", "port"]
+__all__ = ["add_options", "arguments", "from_one", "port"]
 
 _BIND = "127.0.0.1:5557"
 # What a run is: its master says so, and hands every worker what it needs of it.
@@ -17,9 +17,9 @@ _OF_THE_RUN = ("out", "web", "rate", "measured", "prometheus", "precision", "peo
 def add_options(load: ArgumentParser) -> None:
     """Add Locust's own: processes, master, workers."""
     group = load.add_argument_group("several processes", "a master and workers, over Locust's own connection: docs/scale.md")
-    group.add_argument("--processes", type=_from_one, metavar="N", help="share the load between N processes of this machine")
+    group.add_argument("--processes", type=from_one, metavar="N", help="share the load between N processes of this machine")
     group.add_argument("--master", action="store_true", help="lead workers that others start, here or on other machines")
-    group.add_argument("--expect-workers", type=_from_one, metavar="N", help="with --master: how many workers share the load")
+    group.add_argument("--expect-workers", type=from_one, metavar="N", help="with --master: how many workers share the load")
     group.add_argument(
         "--bind", type=_address, metavar="HOST:PORT", help=f"with --master: where workers come (default {_BIND})"
     )
@@ -64,7 +64,8 @@ def _spelt(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
-def _from_one(text: str) -> int:
+def from_one(text: str) -> int:
+    """Read a whole number above 0 from the command line."""
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 on")
     return int(text)

@@ -155,6 +155,14 @@ def wrong_uses(folder: Path) -> list[tuple[list[str], str]]:
         (["check", "--deployment", str(wrong_key)], "homeservers"),
         (["check", "--deployment", str(dead)], "127.0.0.1:9"),
         (["check", "--overlay", "agents-9=x.yaml"], "agents-9"),
+        # What would be passed over, and what is found out minutes later.
+        (["check", "--deployment", str(dead), "--overlay", "agents-1=x.yaml"], "--overlay is for a deployment that"),
+        (["check", "--deployment", str(dead), "--database", "sqlite"], "--database is for a deployment that this starts"),
+        (["check", "--deployment", str(dead), "--images", "x.toml"], "--images goes with --deployment containers"),
+        (["check", "--deployment", str(dead), "--out", str(broken)], "cannot be made: File exists; name another folder"),
+        (["check", "--deployment", str(dead), "--workers", "-3"], "'-3' is no whole number from 1 on"),
+        (["up", "--name", "never", "--images", str(broken)], "--images goes with --containers"),
+        (["up", "--name", "never", "--ports", "70000"], "'70000' is no port"),
         (["report", str(folder)], "verdict.json"),
         (["down", "nobody-of-this-name"], "nobody-of-this-name"),
         (["rules", "XYZ-1"], "XYZ-1"),
@@ -162,7 +170,7 @@ def wrong_uses(folder: Path) -> list[tuple[list[str], str]]:
     ]
 
 
-@pytest.mark.parametrize("number", range(11))
+@pytest.mark.parametrize("number", range(18))
 def test_wrong_use_is_one_line_and_exit_4(vigie: Vigie, tmp_path: Path, number: int) -> None:
     arguments, named = wrong_uses(tmp_path)[number]
     done = vigie(*arguments)
