@@ -104,7 +104,7 @@ def replayed(profile: Profile) -> str | None:
         return profile.recording
     path = profile.base / profile.arrivals.file
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise ScheduleError(f"{path}: cannot be read: {error}") from None
 
@@ -124,7 +124,7 @@ def _moments(profile: Profile) -> Iterator[tuple[float, str]]:
 
 def _recorded(path: Path, text: str | None = None) -> Iterator[tuple[float, str]]:
     try:
-        with path.open(encoding="utf-8", newline="") if text is None else StringIO(text, newline="") as file:
+        with path.open(encoding="utf-8-sig", newline="") if text is None else StringIO(text, newline="") as file:
             rows = csv.DictReader(file)
             if "at" not in (rows.fieldnames or ()):
                 raise ScheduleError(f"{path}:1: no column 'at'; columns are at and, if wanted, act")

@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from load.arrivals import offered_between, peak_rate, schedule, times
+from load.arrivals import offered_between, peak_rate, replayed, schedule, times
 from load.errors import ProfileError, ScheduleError
 from load.profile import Profile, names
 
@@ -212,3 +212,11 @@ def test_what_no_profile_may_ask_for_no_option_may_either(change: dict[str, floa
     """The process would draw people, or arrivals, until it has no memory left."""
     with pytest.raises(ProfileError, match=told):
         profile('{ shape = "constant", rate = 1 }').with_changes(**change)  # type: ignore[arg-type]
+
+
+def test_a_recording_that_a_spreadsheet_saved_is_read(tmp_path: Path) -> None:
+    """With a byte order mark before its first column, here and where its text is handed to a worker."""
+    (tmp_path / "day.csv").write_text("at,act\r\n1,send\r\n2,receipt\r\n", encoding="utf-8-sig", newline="")
+    found = profile('{ shape = "replay", file = "day.csv" }', tmp_path)
+    assert [(each.at, each.act) for each in schedule(found)] == [(1.0, "send"), (2.0, "receipt")]
+    assert (replayed(found) or "").startswith("at,act")
