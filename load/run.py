@@ -77,8 +77,12 @@ _SET_PARENT_DEATH_SIGNAL = 1
 
 def say(line: str) -> None:
     """Tell a person, at once."""
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
+    try:
+        sys.stdout.write(line + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Nobody listens any more, as in `| head -1`: the run goes on, and is told in its folder.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -33,6 +33,16 @@ def test_a_reader_who_goes_away_is_no_outcome(arguments: tuple[str, ...]) -> Non
     assert (done.returncode, done.stderr) == (4, "")
 
 
+def test_a_load_run_goes_on_when_nobody_listens_any_more() -> None:
+    """Its report is in its folder; a line that nobody reads is no reason to lose what was measured."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-c", "from load.run import say; say('one'); say('two')"]
+    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, timeout=60, cwd=ROOT, check=False)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_a_full_disk_under_the_output_is_one_line() -> None:
     done = ran("rules", redirected=">/dev/full")
     assert done.returncode == 4
