@@ -140,7 +140,10 @@ async def test_device_that_was_not_verified_shows_as_such(cast: Cast, home: int)
 @pytest.mark.rule("DEV-5")
 @pytest.mark.parametrize("home", [0, 1])
 async def test_password_reset_by_mail_gives_the_account_and_not_the_past(cast: Cast, home: int) -> None:
-    """By the mailed link somebody is let in again and their devices are out; old messages open by the recovery code alone."""
+    """By the mailed link somebody is let in again and their devices are out; old messages open by the recovery code alone.
+
+    The link is good for once: whoever comes upon the mail later does not get in by it.
+    """
     mailbox = cast.mailbox
     owner, friend = await cast.agents(home, 1 - home)
     old, theirs = await cast.devices([owner, friend])
@@ -160,6 +163,8 @@ async def test_password_reset_by_mail_gives_the_account_and_not_the_past(cast: C
     mail = await mailbox.wait_for(owner.identity.address)
     await accounts.follow_link(cast.transport, accounts.link_of(mail), owner.name)
     ok(await accounts.reset_password(anyone, password, validation))
+    answer = await accounts.reset_password(anyone, "Encore-1-Autre-Mot!", validation)
+    refused(answer, "a second new password by the same link", status=401)
 
     refused(await old.session.get("/sync"), "a sync of the device from before", "M_UNKNOWN_TOKEN", status=401)
     refused(await accounts.log_in(cast.transport, owner), "the old password", "M_FORBIDDEN")

@@ -75,9 +75,10 @@ async def test_conversation_is_not_created_with_something_weaker(cast: Cast) -> 
 
 
 @pytest.mark.rule("E2E-2")
-async def test_upgrade_keeps_the_encryption(cast: Cast) -> None:
+@pytest.mark.parametrize("home", [0, 1])
+async def test_upgrade_keeps_the_encryption(cast: Cast, home: int) -> None:
     """A room that is upgraded is encrypted afterwards as before, or is not upgraded at all."""
-    agent = await cast.agent()
+    agent = await cast.agent(home)
     room_id = await conversations.open_private(agent.session, cast.word("salon"))
     await is_encrypted(agent.session, room_id)
     answer = await agent.session.post(path("rooms", room_id, "upgrade"), {"new_version": "11"})

@@ -64,4 +64,14 @@ def disguised_ways(uri: str) -> list[str]:
             f"{SCANNER}/..%2F..%2F{stem}/download/{file}",
             f"/_synapse/client/..%2F..%2F_matrix/{stem}/download/{file}",
         ]
+    # The scanner's own addresses, with what it does not know: what stands before it may look no further than their beginning.
+    found += [
+        f"{SCANNER}/download/{file}/image.png",
+        f"{SCANNER}/download/{file}%2Fimage.png",
+        f"{SCANNER}/download/{file}/",
+        f"{SCANNER}/download/{file}?allow_remote=true&allow_redirect=true",
+        f"{SCANNER}/download/{quoted}",
+        f"{SCANNER}/Download/{file}",
+        f"{SCANNER.replace('unstable', 'v1')}/download/{file}",
+    ]
     return [*found, f"/_synapse/admin/v1/media/{file}"]
