@@ -26,6 +26,20 @@ async def test_message_shows_on_every_device(cast: Cast, home: int) -> None:
                 assert (await reader.wait_to_read(room_id, event_id)).body == text
 
 
+@pytest.mark.rule("DEV-1")
+async def test_message_shows_on_every_device_of_a_guest(cast: Cast) -> None:
+    """A guest, too, reads and writes on two devices at once, in the conversation they were invited to."""
+    guest, host = await cast.guest(), await cast.device(await cast.agent())
+    first, second = await cast.device(guest), await cast.device(guest)
+    room_id = await gathered(host, first, externals=True)
+    for sender in (host, first, second):
+        text = cast.word("de partout")
+        event_id = await sender.say(room_id, text)
+        for reader in (host, first, second):
+            if reader is not sender:
+                assert (await reader.wait_to_read(room_id, event_id)).body == text
+
+
 @pytest.mark.rule("DEV-2")
 @pytest.mark.parametrize("home", [0, 1])
 async def test_new_device_reads_the_past_by_recovery_code_alone(cast: Cast, home: int) -> None:

@@ -64,10 +64,22 @@ async def test_removed_device_is_out(cast: Cast, home: int, way: str) -> None:
     Nor is it told of it any more: where it had notifications sent to, none are sent.
     """
     owner, friend = await cast.agents(home, 1 - home)
+    await _is_out(cast, owner, friend, _WAYS[way])
+
+
+@pytest.mark.rule("DEV-3")
+async def test_removed_device_of_a_guest_is_out(cast: Cast) -> None:
+    """A guest's device that was logged out is refused everything and reads nothing said later, at their homeserver too."""
+    await _is_out(cast, await cast.guest(), await cast.agent(), _by_itself)
+
+
+async def _is_out(
+    cast: Cast, owner: Person, friend: Person, remove: Callable[[Person, Device, Device], Awaitable[None]]
+) -> None:
     heard = Tampering(cast.transport)
     kept = await client_lied_to(cast, owner, heard)
     lost, theirs = await cast.device(owner), await cast.device(friend)
-    room_id = await gathered(kept, theirs)
+    room_id = await gathered(theirs, kept, externals=True)
     await lost.wait_for("the conversation", lambda seen: seen.room(room_id).membership == "join")
     before = await theirs.say(room_id, cast.word("avant"))
     for device in (kept, lost):
@@ -76,7 +88,7 @@ async def test_removed_device_is_out(cast: Cast, home: int, way: str) -> None:
     ok(await lost.session.post("/pushers/set", _pusher(pushkey := cast.word("sonnerie"))))
     assert pushkey in await _pushkeys(kept), "the notifications of a device are not set up"
 
-    await _WAYS[way](owner, kept, lost)
+    await remove(owner, kept, lost)
     refused(await lost.session.get("/sync"), "a sync of the removed device", "M_UNKNOWN_TOKEN", status=401)
     answer = await lost.session.get(path("rooms", room_id, "messages"), {"dir": "b"})
     refused(answer, "reading by the removed device", "M_UNKNOWN_TOKEN", status=401)
@@ -144,10 +156,19 @@ async def test_password_reset_by_mail_gives_the_account_and_not_the_past(cast: C
 
     The link is good for once: whoever comes upon the mail later does not get in by it.
     """
+    await _gives_the_account_alone(cast, *await cast.agents(home, 1 - home))
+
+
+@pytest.mark.rule("DEV-5")
+async def test_password_reset_by_mail_gives_a_guest_the_account_and_not_the_past(cast: Cast) -> None:
+    """A guest, too, is let in again by the mailed link, their devices are out, and old messages open by the code alone."""
+    await _gives_the_account_alone(cast, await cast.guest(), await cast.agent())
+
+
+async def _gives_the_account_alone(cast: Cast, owner: Person, friend: Person) -> None:
     mailbox = cast.mailbox
-    owner, friend = await cast.agents(home, 1 - home)
     old, theirs = await cast.devices([owner, friend])
-    room_id = await gathered(old, theirs)
+    room_id = await gathered(theirs, old, externals=True)
     event_id = await theirs.say(room_id, text := cast.word("autrefois"))
     await old.wait_to_read(room_id, event_id)
     backup, code = await Backup.create(old.session)
