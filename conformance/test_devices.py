@@ -32,6 +32,7 @@ async def test_message_shows_on_every_device_of_a_guest(cast: Cast) -> None:
     guest, host = await cast.guest(), await cast.device(await cast.agent())
     first, second = await cast.device(guest), await cast.device(guest)
     room_id = await gathered(host, first, externals=True)
+    await second.wait_for("the conversation", lambda seen: seen.room(room_id).membership == "join")
     for sender in (host, first, second):
         text = cast.word("de partout")
         event_id = await sender.say(room_id, text)
