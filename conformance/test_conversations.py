@@ -139,9 +139,13 @@ async def _has_read(device: Device, room_id: str, event_id: str) -> None:
 @pytest.mark.rule("CNV-5")
 @pytest.mark.parametrize("home", [0, 1])
 async def test_notifications_of_a_conversation_are_set(cast: Cast, home: int) -> None:
-    """Set to mentions only, a conversation notifies for a mention and not for a plain message; set back, for both."""
+    """Set to mentions only, a conversation notifies for a mention and not for a plain message; set back, for both.
+
+    The person's other device, which judges by itself what is encrypted, is told of the setting.
+    """
     listener, speaker = await cast.agents(home, 1 - home)
     ears, mouth = await cast.devices([listener, speaker])
+    tablet = await cast.device(listener)
     room_id = await conversations.open_public(listener.session, cast.word("forum"))
     ok(await conversations.ask_to_join(speaker.session, room_id, listener.home.server_name))
     rule = path("pushrules", "global", "room", room_id)
@@ -151,7 +155,12 @@ async def test_notifications_of_a_conversation_are_set(cast: Cast, home: int) ->
     assert await _unread(ears, room_id, plain) == (1, 0), "with all messages, a plain one notifies"
     await _has_read(ears, room_id, plain)
 
+    def is_quiet(seen: Device) -> bool:
+        rules = seen.account_data.get("m.push_rules", {}).get("global", {}).get("room", [])
+        return any(each["rule_id"] == room_id and "notify" not in each["actions"] for each in rules)
+
     ok(await listener.session.put(rule, {"actions": []}))
+    await tablet.wait_for("the setting of the conversation", is_quiet)
     quiet = await mouth.say(room_id, "message deux")
     assert await _unread(ears, room_id, quiet) == (0, 0), "with mentions only, a plain message notifies"
     mention = await mouth.say(room_id, "message trois", **{"m.mentions": {"user_ids": [listener.user_id]}})
@@ -216,10 +225,13 @@ async def test_muted_public_room_is_silent(cast: Cast, home: int) -> None:
 @pytest.mark.rule("CNV-7")
 @pytest.mark.parametrize("home", [0, 1])
 async def test_who_leaves_gets_nothing_more_and_is_seen_to_leave(cast: Cast, home: int) -> None:
-    """Members see somebody leave; what is said afterwards reaches who stayed, and not who left."""
-    host, leaver, stayer = await cast.devices(await cast.agents(home, 1 - home, 1 - home))
+    """Members see somebody leave, as do their own devices; what is said afterwards reaches who stayed, and not who left."""
+    people = await cast.agents(home, 1 - home, 1 - home)
+    host, leaver, stayer = await cast.devices(people)
+    tablet = await cast.device(people[1])
     room_id = await gathered(host, leaver, stayer)
     await leaver.wait_to_read(room_id, await host.say(room_id, "avant"))
+    await tablet.wait_for("the conversation", lambda seen: seen.room(room_id).membership == "join")
 
     ok(await conversations.leave(leaver.session, room_id))
     for member in (host, stayer):
@@ -227,6 +239,8 @@ async def test_who_leaves_gets_nothing_more_and_is_seen_to_leave(cast: Cast, hom
             "the departure",
             lambda seen: seen.room(room_id).state.get(("m.room.member", leaver.user_id), {}).get("membership") == "leave",
         )
+    for device in (leaver, tablet):
+        await device.wait_for("the conversation as left", lambda seen: seen.room(room_id).membership == "leave")
     after = await host.say(room_id, "après")
     await stayer.wait_to_read(room_id, after)
     await leaver.sync()

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from conformance.cast import Cast
-from conformance.checks.answers import accepted, refused
+from conformance.checks.answers import accepted, read, refused
 from conformance.checks.directory import finds, finds_only
 from conformance.journeys import gathered, invited_guest, join
 from scenarios import accounts, conversations, directory
@@ -155,7 +155,7 @@ async def test_limits_hold_in_every_version(cast: Cast, version: str) -> None:
             where = path(*way.split("/"), room) + ("/summary" if way.endswith("rooms") else "")
             answer = await guest.session.get(where, {"via": server}, version)
             _closed(answer, f"a guest's summary of {room}")
-            assert name not in answer.body.decode(), "the refusal of a summary names the room"
+            assert name not in read(answer), "the refusal of a summary names the room"
     assert await conversations.joined_rooms(guest.session) == []
     accepted(await conversations.ask_to_join(colleague.session, full, server), "an agent's join by alias")
     accepted(await colleague.session.get(path("directory", "room", full)), "an agent who looks the alias up")
@@ -185,7 +185,7 @@ async def test_leaving_the_token_out_tells_no_more(cast: Cast, home: int) -> Non
                     f"{way.split('/')[1]} at {asked.name} {'without a token' if token is None else 'by a token of elsewhere'}"
                 )
                 refused(answer, what, status=(401, *_CLOSED))
-                assert name not in answer.body.decode() and "room_id" not in answer.json(), f"{what} is refused and told"
+                assert name not in read(answer) and "room_id" not in answer.json(), f"{what} is refused and told"
     accepted(await colleague.session.get(path("directory", "room", full)), "an agent who looks the alias up")
     told = accepted(await host.session.get(summaries[0], {"via": server}, "v1"), "an agent who asks for the summary")
     assert told["name"] == name
@@ -204,7 +204,7 @@ async def test_space_opens_no_room_to_a_guest(cast: Cast, home: int) -> None:
     space = str(ok(answer)["room_id"])
     for device in (colleague, guest):
         await join(device, space)
-    forum = await conversations.open_public(host.session, cast.word("forum"))
+    forum = await conversations.open_public(host.session, name := cast.word("forum"))
     allowed = {"join_rule": "restricted", "allow": [{"type": "m.room_membership", "room_id": space}]}
     state = [{"type": "m.room.join_rules", "state_key": "", "content": allowed}]
     inner = await conversations.ask_for_room(host.session, preset="private_chat", name="dedans", initial_state=state)
@@ -216,6 +216,16 @@ async def test_space_opens_no_room_to_a_guest(cast: Cast, home: int) -> None:
         refused(answer, "a guest's join of a room of their space", "M_FORBIDDEN")
         accepted(await conversations.ask_to_join(colleague.session, room_id, server), "an agent's join of the same room")
     assert await conversations.joined_rooms(guest.session) == [space]
+
+    # Until the space's rooms have come to the guest's homeserver it has none to show.
+    await guest.wait_for("the rooms of the space", lambda seen: ("m.space.child", forum) in seen.room(space).state)
+    listed = path("rooms", space, "hierarchy")
+    shown = accepted(await colleague.session.get(listed, version="v1"), "the rooms of the space, for an agent")["rooms"]
+    assert name in [room.get("name") for room in shown], f"an agent is shown {shown}"
+    told = await guest.session.get(listed, version="v1")
+    if told.status != 200:
+        _closed(told, "the rooms of the space, for a guest")
+    assert name not in read(told), f"a guest is shown the public room of their space: {told.json()}"
 
 
 @pytest.mark.rule("GST-8")

@@ -2,38 +2,48 @@
 
 from __future__ import annotations
 
+import secrets
 from urllib.parse import quote
 
 import pytest
 
 from conformance.cast import Cast
-from conformance.checks.answers import accepted, refused
+from conformance.checks.answers import accepted, read, refused
 from conformance.federation import taken_over
 from scenarios import conversations, directory
 from scenarios.session import ok
 
 _ROOMS = "/_matrix/federation/v1/publicRooms"
+_HIERARCHY = "/_matrix/federation/v1/hierarchy"
 
 
 @pytest.mark.needs("hostile")
 @pytest.mark.rule("GST-8", "VIS-7")
 @pytest.mark.parametrize("home", [0, 1])
 async def test_guests_homeserver_lists_no_rooms_and_reads_no_profiles(cast: Cast, home: int) -> None:
-    """The guests' homeserver asks for public rooms and for an agent's profile: refused, while that of agents is told both."""
+    """The guests' homeserver asks for public rooms, an alias, a summary and a profile: refused, and that of agents is told."""
     agent = await cast.agent(home)
     name = cast.word("forum")
-    room_id = await conversations.open_public(agent.session, name)
+    alias = f"forum-{secrets.token_hex(4)}"
+    room_id = await conversations.open_public(agent.session, name, alias)
+    full = quote(f"#{alias}:{agent.home.server_name}")
+    leads, summary = f"/_matrix/federation/v1/query/directory?room_alias={full}", f"{_HIERARCHY}/{quote(room_id)}"
     shown = ok(await directory.profile(agent.session, agent.user_id))["displayname"]
     profile = f"/_matrix/federation/v1/query/profile?user_id={quote(agent.user_id)}"
     search = {"filter": {"generic_search_term": name}, "limit": 10}
     guests, colleagues = taken_over(cast, cast.abroad), taken_over(cast, cast.home(1 - home))
 
-    for method, where, body in (("GET", _ROOMS, None), ("POST", _ROOMS, search), ("GET", profile, None)):
+    reading = [("GET", where, None) for where in (_ROOMS, profile, leads, summary)]
+    for method, where, body in (("POST", _ROOMS, search), *reading):
         answer = await guests.ask(agent.home, method, where, body)
         refused(answer, f"{method} {where.split('?')[0]} of the guests' homeserver", status=(401, 403, 404))
-        told = answer.body.decode()
+        told = read(answer)
         assert room_id not in told and name not in told and shown not in told, "the refusal tells what it refuses"
     listed = accepted(await colleagues.ask(agent.home, "POST", _ROOMS, search), "the list, for a homeserver of agents")
     assert room_id in {room["room_id"] for room in listed["chunk"]}
     known = accepted(await colleagues.ask(agent.home, "GET", profile), "the profile, for a homeserver of agents")
     assert known["displayname"] == shown
+    led = accepted(await colleagues.ask(agent.home, "GET", leads), "the alias, for a homeserver of agents")
+    assert led["room_id"] == room_id
+    summed = accepted(await colleagues.ask(agent.home, "GET", summary), "the summary, for a homeserver of agents")
+    assert summed["room"]["name"] == name

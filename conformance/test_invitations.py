@@ -61,6 +61,28 @@ async def test_external_correspondent_ends_up_in_the_conversation(cast: Cast, ho
     assert answer.body == "merci"
 
 
+@pytest.mark.rule("INV-2")
+async def test_external_correspondent_finds_every_invitation(cast: Cast) -> None:
+    """Invited by mail to two conversations before they register, and to a third after, a partner ends up in all three."""
+    agent, partner, first = await invited_outsider(cast)
+    other, third = await cast.agents(1, 0)
+    rooms = {first: agent}
+    second = await conversations.open_private(other.session, cast.word("projet"), externals=True)
+    answer = await invite_by_mail(other.session, identity_server(cast), second, partner.identity.address)
+    accepted(answer, "a second invitation of one address")
+    rooms[second] = other
+    await accounts.register_by_mail(cast.transport, cast.mailbox, partner)
+    visitor = await cast.device(partner)
+    for room_id, host in rooms.items():
+        await join(visitor, room_id, host)
+
+    later = await conversations.open_private(third.session, cast.word("projet"), externals=True)
+    answer = await invite_by_mail(third.session, identity_server(cast), later, partner.identity.address)
+    accepted(answer, "inviting a guest by their address")
+    await join(visitor, later, third)
+    assert set(await conversations.joined_rooms(partner.session)) == {first, second, later}
+
+
 @pytest.mark.rule("INV-3")
 @pytest.mark.parametrize("home", [0, 1])
 async def test_closed_conversation_invites_no_external(cast: Cast, home: int) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from scenarios.wire import Response
 
-__all__ = ["accepted", "refused"]
+__all__ = ["accepted", "read", "refused"]
 
 
 def accepted(response: Response, what: str) -> dict[str, Any]:
@@ -14,6 +15,11 @@ def accepted(response: Response, what: str) -> dict[str, Any]:
     assert response.status == 200, f"{what} should be taken, but: {response}"
     content: dict[str, Any] = response.json()
     return content
+
+
+def read(response: Response) -> str:
+    """Give what an answer says, as its reader has it: in JSON an "é" may have gone as an escape, and a search would miss it."""
+    return response.body.decode("utf-8", "replace") + "\n" + json.dumps(response.json(), ensure_ascii=False)
 
 
 def refused(response: Response, what: str, *errcodes: str, status: int | tuple[int, ...] = 403) -> None:
