@@ -67,6 +67,7 @@ from load.store import Store
 from load.worker import work
 from reports.files import ReportError
 from reports.load import LoadReport
+from reports.make import forget_load
 
 __all__ = ["main"]
 
@@ -127,7 +128,7 @@ def _run(options: argparse.Namespace, stop: Event) -> int:
     ensure_answers(deployment)
     if options.out is not None and not options.populate_only:
         # Before anybody is made for it.
-        aftermath.folder(options.out)
+        forget_load(aftermath.folder(options.out))
     began = time.monotonic()
     told = [0.0]
 

@@ -12,7 +12,7 @@ from reports.markdown import markdown
 from reports.page import Found, page
 from reports.verdict import Verdict, read
 
-__all__ = ["ReportError", "find_evidence", "make_all"]
+__all__ = ["ReportError", "find_evidence", "forget_load", "forget_verdict", "make_all"]
 
 
 def make_all(folder: Path) -> Path:
@@ -48,3 +48,27 @@ def _found(folder: Path, relative: str) -> Found:
         return Found(evidence=evidence.read(path))
     except ReportError as error:
         return Found(problem=str(error).replace(str(folder), folder.name))
+
+
+def forget_verdict(folder: Path) -> None:
+    """Remove what an earlier run told into this folder: of the next one, killed before its end, it would be taken for.
+
+    Raises ReportError where that cannot be.
+    """
+    _forget(folder, "verdict.json", "index.html", "junit.xml", "summary.md")
+
+
+def forget_load(folder: Path) -> None:
+    """Remove what an earlier load run told into this folder; raises ReportError where that cannot be."""
+    told = ("load.html", "load-junit.xml", "load-summary.md")
+    if not (folder / "verdict.json").exists():
+        told = ("index.html", "junit.xml", "summary.md")
+    _forget(folder, "load.json", *told)
+
+
+def _forget(folder: Path, *names: str) -> None:
+    for name in names:
+        try:
+            (folder / name).unlink(missing_ok=True)
+        except OSError as error:
+            raise ReportError(f"{folder / name}: of an earlier run, cannot be removed: {error.strerror or error}") from error

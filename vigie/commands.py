@@ -181,7 +181,6 @@ def check(options: Namespace, console: Console) -> int:
         if options.out:
             arguments += ["--out", str(options.out.resolve())]
         if options.proof:
-            proof_report.read(options.proof)
             arguments += ["--proof", str(options.proof.resolve())]
         seed = secrets.randbits(32) if options.seed is None else options.seed
         arguments += ["--run-seed", str(seed), f"--randomly-seed={seed}", "--adversary", options.adversary]
@@ -198,6 +197,8 @@ def check(options: Namespace, console: Console) -> int:
 
 def _ensure_sense(options: Namespace) -> None:
     """Raise `WrongUse` for what would be passed over, and for a folder that cannot be, before anything starts."""
+    if options.proof:
+        proof_report.read(options.proof)
     if options.images and options.deployment != "containers":
         raise WrongUse("--images goes with --deployment containers")
     if options.deployment not in ("embedded", "containers"):
@@ -220,11 +221,20 @@ def _deployment(options: Namespace, console: Console, standing: ExitStack) -> Pa
         ensure_answers(named)
         for line in announcement(named):
             console.print(line, highlight=False, markup=False, soft_wrap=True)
+        _forget_earlier(options)
         return Path(options.deployment).resolve()
     images = read_images(options.images) if options.deployment == "containers" else None
+    plan = _plan(options)
+    _forget_earlier(options)
     with StartProgress(console) as shown:
-        own = Embedded.start(_plan(options), images=images, progress=shown.progress, announce=shown.announce)
+        own = Embedded.start(plan, images=images, progress=shown.progress, announce=shown.announce)
     return standing.enter_context(own).toml
+
+
+def _forget_earlier(options: Namespace) -> None:
+    """Leave nothing of an earlier run in the folder, now that this one begins: killed, it would pass for that one."""
+    if options.out:
+        make.forget_verdict(options.out)
 
 
 def _run(console: Console, shown: _Shown, arguments: list[str]) -> int:

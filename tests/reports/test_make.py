@@ -11,7 +11,7 @@ import pytest
 
 from reports.files import ReportError
 from reports.junit import junit
-from reports.make import find_evidence, make_all
+from reports.make import find_evidence, forget_load, forget_verdict, make_all
 from reports.markdown import markdown
 from reports.page import page
 from reports.verdict import Asked, Level, Rule, Status, Verdict, read
@@ -142,3 +142,19 @@ def test_past_its_budget_the_page_links_to_evidence_and_carries_the_worst(run_fo
 def test_no_text_of_a_check_becomes_markup(run_folder: Path, sample: ModuleType) -> None:
     text = make_all(run_folder).read_text()
     assert "<img" not in text and sample.HOSTILE not in text and text.count("<!--") == 0
+
+
+def test_who_begins_anew_in_a_folder_leaves_nothing_of_the_run_before(tmp_path: Path) -> None:
+    """A check and a load run may share a folder: each forgets its own, and nothing else that lies there."""
+    told = ("verdict.json", "index.html", "junit.xml", "summary.md", "notes.txt")
+    of_load = ("load.json", "load.html", "load-junit.xml", "load-summary.md")
+    for name in (*told, *of_load):
+        (tmp_path / name).write_text("")
+    forget_load(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(told)
+    forget_verdict(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+    for name in ("load.json", "index.html", "junit.xml", "summary.md"):
+        (tmp_path / name).write_text("")
+    forget_load(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]

@@ -110,7 +110,11 @@ def test_missing_prerequisite_is_untestable(vigie: Vigie, deployment: Deployment
 
 
 def test_component_that_dies_is_an_error_and_never_green(tmp_path: Path) -> None:
-    """The antivirus is killed during a run: what needs it is an error that names it, and the run cannot tell."""
+    """The antivirus is killed during a run: what needs it is an error that names it, and the run cannot tell.
+
+    Nor does anything tell in the meantime: what an earlier run found in the same folder is gone once this one has begun.
+    """
+    (tmp_path / "verdict.json").write_text('{"outcome": "holds"}')
     with Embedded.start(Plan(database="sqlite"), name=f"dying-{os.getpid()}") as embedded:
         antivirus = next(each for each in Journal(embedded.launcher.folder).started() if each.name == "antivirus")
         command = [sys.executable, "-m", "vigie.cli", "check", "--deployment", str(embedded.toml), "--rule", "AV"]
@@ -120,6 +124,7 @@ def test_component_that_dies_is_an_error_and_never_green(tmp_path: Path) -> None
             while not list(tmp_path.glob("evidence/*.json")):
                 assert time.monotonic() < until and run.poll() is None, "no check ended"
                 time.sleep(0.02)
+            assert not (tmp_path / "verdict.json").exists(), "the verdict of an earlier run is still there"
             os.kill(antivirus.pid, signal.SIGKILL)
             assert run.stdout is not None
             said = run.stdout.read()
