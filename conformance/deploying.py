@@ -81,11 +81,23 @@ class Deploying:
 
     def homeservers(self) -> int:
         """Count the homeservers of agents of the deployment that was named; 0 where it is the run's own, or unreadable."""
-        if self._asked in ("embedded", "containers"):
-            return 0
-        with contextlib.suppress(DeploymentError):
-            return len(Deployment.read(Path(self._asked)).agents)
-        return 0
+        named = self._named()
+        return len(named.agents) if named else 0
+
+    def brings_guests(self) -> bool:
+        """Tell whether anybody can make guests in the deployment: an administrator of theirs, or agents who invite by mail."""
+        named = self._named()
+        if named is None:
+            return True
+        theirs = named.external
+        return theirs is not None and bool((theirs.admin_url and theirs.admin_token) or named.identity)
+
+    def _named(self) -> Deployment | None:
+        """Give the deployment that was named; none where it is the run's own, or unreadable."""
+        if self._asked not in ("embedded", "containers"):
+            with contextlib.suppress(DeploymentError):
+                return Deployment.read(Path(self._asked))
+        return None
 
     def _plan(self, *, durable: bool = False) -> Plan:
         database = "sqlite" if self._database == "sqlite" else "postgresql"

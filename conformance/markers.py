@@ -9,7 +9,7 @@ from pathlib import Path
 
 from conformance.run import check_id
 
-__all__ = ["checks_by_rule", "long_tests", "rules_by_test"]
+__all__ = ["checks_by_rule", "guests_tests", "long_tests", "rules_by_test"]
 
 
 def rules_by_test(folder: Path = Path(__file__).parent) -> dict[tuple[str, str], list[str]]:
@@ -17,11 +17,20 @@ def rules_by_test(folder: Path = Path(__file__).parent) -> dict[tuple[str, str],
     return {(file, node.name): rules for file, node in _functions(folder) if (rules := _rules(node))}
 
 
-@cache
-def long_tests(folder: Path = Path(__file__).parent) -> frozenset[tuple[str, str]]:
+def long_tests() -> frozenset[tuple[str, str]]:
     """Give the tests that are marked `long`, by file and function name."""
-    marked = [(file, node) for file, node in _functions(folder) if "pytest.mark.long" in map(ast.unparse, node.decorator_list)]
-    return frozenset((file, node.name) for file, node in marked)
+    return _marked("pytest.mark.long")
+
+
+def guests_tests() -> frozenset[tuple[str, str]]:
+    """Give the tests that are marked `guests`, by file and function name."""
+    return _marked("pytest.mark.guests")
+
+
+@cache
+def _marked(mark: str) -> frozenset[tuple[str, str]]:
+    functions = _functions(Path(__file__).parent)
+    return frozenset((file, node.name) for file, node in functions if mark in map(ast.unparse, node.decorator_list))
 
 
 def _functions(folder: Path) -> Iterator[tuple[str, ast.AsyncFunctionDef | ast.FunctionDef]]:

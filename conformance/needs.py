@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 
 from conformance.applicable import HOMES, is_elsewhere
-from conformance.markers import rules_by_test
+from conformance.markers import guests_tests, rules_by_test
 from scenarios.visit.reading import only_reads
 from scenarios.wire import Request
 
@@ -51,15 +51,22 @@ _WHO_LIVES_THERE = {"agent", "agents", "newcomer", "home"}
 _WRITING = {"post": "POST", "put": "PUT", "delete": "DELETE"}
 _SCANNING = {"scan", "download", "scan_encrypted", "download_encrypted", "for_scanner"}
 
+_FOR_GUESTS = {f"{name} < 0" for name in HOMES}
+
 Key = tuple[str, str]
 
 
 @cache
 def needs_by_rule() -> dict[str, frozenset[str]]:
-    """Give what the checks of each rule need together: a rule is told only when all its checks are."""
+    """Give what the checks of each rule need together: a rule is told only when all its checks are.
+
+    Those that are left out where there are no guests are not among them.
+    """
     functions = dict(_functions())
     found: dict[str, frozenset[str]] = {}
     for (file, test), rules in rules_by_test().items():
+        if (file, test) in guests_tests():
+            continue
         needs = _closure((Path(file).stem, test), functions, set())
         for rule in rules:
             found[rule] = found.get(rule, frozenset()) | needs
@@ -98,8 +105,17 @@ def _imports(module: ast.Module) -> dict[str, Key]:
     return found
 
 
+def _walk(node: ast.AST) -> Iterator[ast.AST]:
+    """Walk as `ast.walk` does, past what is done for guests alone: ``GUEST if home < 0 else AGENT``."""
+    yield node
+    for each in ast.iter_child_nodes(node):
+        if isinstance(node, ast.IfExp) and each is node.body and ast.unparse(node.test) in _FOR_GUESTS:
+            continue
+        yield from _walk(each)
+
+
 def _called(node: ast.AST, here: str, imported: dict[str, Key]) -> Iterator[Key]:
-    for each in ast.walk(node):
+    for each in _walk(node):
         if isinstance(each, ast.Name):
             yield imported.get(each.id, (here, each.id))
         elif isinstance(each, ast.Attribute) and isinstance(each.value, ast.Name) and each.value.id in imported:
@@ -131,7 +147,7 @@ def _direct(node: ast.AsyncFunctionDef | ast.FunctionDef) -> Iterator[str]:
             abroad |= _elsewhere(decorator)
     for argument in node.args.args:
         yield from _BY_FIXTURE.get(argument.arg, ())
-    for each in ast.walk(node):
+    for each in _walk(node):
         if isinstance(each, ast.Attribute):
             if each.attr in _BY_ATTRIBUTE and _is_the_deployments(each):
                 yield _BY_ATTRIBUTE[each.attr]

@@ -164,11 +164,15 @@ class Suite:
         items[:] = sorted(kept, key=lambda item: item.get_closest_marker("long") is None)
 
     def _elsewhere(self, items: list[pytest.Item]) -> list[pytest.Item]:
-        """Give the variants for homeservers that the deployment named has not."""
-        homeservers = self.deploying.homeservers()
+        """Give the variants for homeservers, and of guests, that the deployment named has not."""
+        homeservers, guests = self.deploying.homeservers(), self.deploying.brings_guests()
         parameters = [(item, f"{item.path}::{_name(item)}", getattr(item, "callspec", None)) for item in items]
         known = [(item, name, spec.params) for item, name, spec in parameters if spec is not None]
-        return variants(known, homeservers) if homeservers else []
+        left = variants(known, homeservers, guests=guests) if homeservers else []
+        if not guests:
+            told = {rule for item in items if not _of_guests(item) for rule in rules_of(item)}
+            left += [item for item in items if _of_guests(item) and told.issuperset(rules_of(item))]
+        return left
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Note what was chosen by name; where workers collect, the controller learns it from them."""
@@ -346,6 +350,10 @@ def _proof(config: pytest.Config) -> Path | None:
 
 def _name(item: pytest.Item) -> str:
     return item.name.split("[")[0]
+
+
+def _of_guests(item: pytest.Item) -> bool:
+    return item.get_closest_marker("guests") is not None
 
 
 def _breaks(item: pytest.Item) -> bool:

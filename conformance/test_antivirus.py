@@ -153,6 +153,7 @@ async def test_every_member_gets_the_same_answer(cast: Cast, home: int) -> None:
 
 @pytest.mark.rule("AV-8")
 @pytest.mark.needs("hostile")
+@pytest.mark.guests
 async def test_what_a_guest_sends_is_analysed_too(cast: Cast) -> None:
     """An infected file that a guest sent, encrypted or not, is refused to agents and guests; their clean one comes."""
     sender = await cast.guest()

@@ -27,6 +27,7 @@ async def test_message_shows_on_every_device(cast: Cast, home: int) -> None:
 
 
 @pytest.mark.rule("DEV-1")
+@pytest.mark.guests
 async def test_message_shows_on_every_device_of_a_guest(cast: Cast) -> None:
     """A guest, too, reads and writes on two devices at once, in the conversation they were invited to."""
     guest, host = await cast.guest(), await cast.device(await cast.agent())

@@ -68,6 +68,7 @@ async def test_removed_device_is_out(cast: Cast, home: int, way: str) -> None:
 
 
 @pytest.mark.rule("DEV-3")
+@pytest.mark.guests
 async def test_removed_device_of_a_guest_is_out(cast: Cast) -> None:
     """A guest's device that was logged out is refused everything and reads nothing said later, at their homeserver too."""
     await _is_out(cast, await cast.guest(), await cast.agent(), _by_itself)
@@ -160,6 +161,7 @@ async def test_password_reset_by_mail_gives_the_account_and_not_the_past(cast: C
 
 
 @pytest.mark.rule("DEV-5")
+@pytest.mark.guests
 async def test_password_reset_by_mail_gives_a_guest_the_account_and_not_the_past(cast: Cast) -> None:
     """A guest, too, is let in again by the mailed link, their devices are out, and old messages open by the code alone."""
     await _gives_the_account_alone(cast, await cast.guest(), await cast.agent())

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from types import SimpleNamespace
+
 import pytest
 
 from conformance.applicable import variants
 from conformance.catalogue import load
-from conformance.markers import rules_by_test
+from conformance.deploying import Deploying
+from conformance.markers import guests_tests, rules_by_test
 from conformance.needs import PARTS, needs_by_rule
 
 
@@ -28,6 +32,51 @@ def test_variants_elsewhere_are_left_out_where_others_stay(homeservers: int, lef
     assert variants(checks, homeservers) == left_out
 
 
+def test_guests_variants_are_left_out_where_nobody_can_make_one() -> None:
+    checks: list[tuple[str, str, dict[str, object]]] = [
+        ("a[0]", "a", {"home": 0}),
+        ("a[-1]", "a", {"home": -1}),
+        ("b[-1]", "b", {"home": -1}),  # the only one: it stays, and says what it needs
+        ("c[-1]", "c", {"size": -1}),
+    ]
+    assert variants(checks, 2, guests=False) == ["a[-1]"]
+    assert variants(checks, 2) == []
+
+
+@pytest.mark.parametrize(
+    ("described", "made"),
+    [
+        ("", False),  # no homeserver of theirs
+        ("people", False),
+        ("people identity", True),
+        ("people administrator", True),
+    ],
+)
+def test_who_can_make_guests(described: str, made: bool, tmp_path: Path) -> None:
+    parts = described.split()
+    external = '[[homeservers]]\nname = "ext"\nserver_name = "ext.example"\nurl = "https://ext.example"\npeople = "externals"\n'
+    administrator = 'admin_url = "https://admin.example"\nadmin_token = "syt_x"\n'
+    file = tmp_path / "recette.toml"
+    file.write_text(
+        'schema = "vigie.deployment/1"\nname = "recette"\n'
+        '[[homeservers]]\nname = "un"\nserver_name = "un.example"\nurl = "https://un.example"\n'
+        + (external if "people" in parts else "")
+        + (administrator if "administrator" in parts else "")
+        + ('[identity]\nurl = "https://id.example"\n' if "identity" in parts else "")
+    )
+    options = {"--deployment": str(file), "--database": "postgresql", "--overlay": [], "--images": "", "--breakable": ""}
+    deploying = Deploying(SimpleNamespace(getoption=options.get), "")
+    assert deploying.homeservers() == 1
+    assert deploying.brings_guests() is made
+
+
+def test_every_rule_of_a_check_for_guests_alone_is_told_by_another() -> None:
+    """What is left out where there are no guests leaves no rule without a check."""
+    rules = rules_by_test()
+    told = {rule for test, each in rules.items() if test not in guests_tests() for rule in each}
+    assert guests_tests() and all(told.issuperset(rules[test]) for test in guests_tests())
+
+
 def test_needs_are_told_for_every_rule_with_a_check_and_by_known_names() -> None:
     needs = needs_by_rule()
     assert set(needs) == {rule for rules in rules_by_test().values() for rule in rules}
@@ -42,6 +91,8 @@ def test_needs_are_told_for_every_rule_with_a_check_and_by_known_names() -> None
     [
         ("REG-1", "mail", True),
         ("REG-7", "mail", False),
+        ("REG-7", "externals", False),
+        ("DEV-3", "externals", False),
         ("GST-2", "externals", True),
         ("CNV-3", "externals", False),
         ("INV-2", "identity", True),
