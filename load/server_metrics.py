@@ -214,13 +214,17 @@ def main(arguments: list[str] | None = None) -> None:
     processes = deployment.storage.processes if deployment.storage else None
     sampler = Sampler(deployment, processes or options.deployment.parent)
     due = time.monotonic()
-    with options.out.open("w", encoding="utf-8", buffering=1) as file:
-        while not ended.is_set() and os.getppid() == parent:
-            at, found = sampler.sample()
-            rounded = {name: float(f"{value:.5g}") for name, value in found.items()}
-            file.write(json.dumps({"at": at, "figures": rounded, "problems": sampler.problems}) + "\n")
-            due = max(due + options.every, time.monotonic())
-            ended.wait(due - time.monotonic())
+    try:
+        with options.out.open("w", encoding="utf-8", buffering=1) as file:
+            while not ended.is_set() and os.getppid() == parent:
+                at, found = sampler.sample()
+                rounded = {name: float(f"{value:.5g}") for name, value in found.items()}
+                file.write(json.dumps({"at": at, "figures": rounded, "problems": sampler.problems}) + "\n")
+                due = max(due + options.every, time.monotonic())
+                ended.wait(due - time.monotonic())
+    except OSError as error:
+        # A disk that is full: the run goes on, and says itself that its figures end here.
+        sys.exit(f"vigie load: {options.out}: {error.strerror or error}; no more of the servers' own figures")
 
 
 if __name__ == "__main__":

@@ -100,7 +100,8 @@ def parser() -> argparse.ArgumentParser:
     comparing.add_to(commands_)
 
     report = commands_.add_parser("report", help="make page, JUnit XML and summary again from a run's verdict.json")
-    report.add_argument("folder", type=Path, nargs="?", default=Path("reports/latest"), help="a run's folder")
+    latest = commands.PROJECT / "reports" / "latest"
+    report.add_argument("folder", type=Path, nargs="?", default=latest, help="a run's folder; by default the latest run's")
     report.add_argument("--proof", type=Path, metavar="FILE", help="proof.json that tells what proved each rule")
     report.set_defaults(run=commands.report)
     add_prove(commands_)

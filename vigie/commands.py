@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from _pytest.mark.expression import Expression
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -199,6 +200,11 @@ def _ensure_sense(options: Namespace) -> None:
     """Raise `WrongUse` for what would be passed over, and for a folder that cannot be, before anything starts."""
     if options.proof:
         proof_report.read(options.proof)
+    if options.keyword:
+        try:
+            Expression.compile(options.keyword)
+        except SyntaxError as error:
+            raise WrongUse(f"-k {options.keyword!r}: {error.msg}; write words with and, or, not and brackets") from None
     if options.images and options.deployment != "containers":
         raise WrongUse("--images goes with --deployment containers")
     if options.deployment not in ("embedded", "containers"):

@@ -101,6 +101,19 @@ def test_figures_are_taken_beside_the_run_on_its_own_clock_and_end_with_it(synap
     assert sampling.problems() == {"one": f"1 of {looks} looks, HTTPError: HTTP Error 500: Internal Server Error"}
 
 
+def test_a_full_disk_ends_the_figures_in_one_line(tmp_path: Path) -> None:
+    """The run itself goes on, and tells that its report cannot be written; what samples beside it tells no story of its own."""
+    toml = tmp_path / "recette.toml"
+    toml.write_text(
+        'schema = "vigie.deployment/1"\nname = "recette"\n'
+        '[[homeservers]]\nname = "un"\nserver_name = "un.example"\nurl = "http://127.0.0.1:9"\n'
+    )
+    command = [sys.executable, "-m", "load.server_metrics", str(toml), "/dev/full", "0.05"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert done.stderr == "vigie load: /dev/full: No space left on device; no more of the servers' own figures\n"
+
+
 def test_an_endpoint_that_does_not_answer_is_a_problem_that_is_told_and_no_figure() -> None:
     sampler = Sampler(described("http://127.0.0.1:1/_synapse/metrics"))
     assert set(sampler.sample()[1]) == {FIXED_WORK}, "the machine is all that is known"

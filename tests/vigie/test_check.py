@@ -166,6 +166,7 @@ def wrong_uses(folder: Path) -> list[tuple[list[str], str]]:
         (["check", "--deployment", str(dead), "--images", "x.toml"], "--images goes with --deployment containers"),
         (["check", "--deployment", str(dead), "--out", str(broken)], "cannot be made: File exists; name another folder"),
         (["check", "--deployment", str(dead), "--workers", "-3"], "'-3' is no whole number from 1 on"),
+        (["check", "--deployment", str(dead), "-k", "and ("], "-k 'and (': expected"),
         (["up", "--name", "never", "--images", str(broken)], "--images goes with --containers"),
         (["up", "--name", "never", "--ports", "70000"], "'70000' is no port"),
         (["report", str(folder)], "verdict.json"),
@@ -175,7 +176,7 @@ def wrong_uses(folder: Path) -> list[tuple[list[str], str]]:
     ]
 
 
-@pytest.mark.parametrize("number", range(18))
+@pytest.mark.parametrize("number", range(19))
 def test_wrong_use_is_one_line_and_exit_4(vigie: Vigie, tmp_path: Path, number: int) -> None:
     arguments, named = wrong_uses(tmp_path)[number]
     done = vigie(*arguments)
