@@ -160,9 +160,9 @@ async def test_notifications_of_a_conversation_are_set(cast: Cast, home: int) ->
         return any(each["rule_id"] == room_id and "notify" not in each["actions"] for each in rules)
 
     ok(await listener.session.put(rule, {"actions": []}))
-    await tablet.wait_for("the setting of the conversation", is_quiet)
     quiet = await mouth.say(room_id, "message deux")
     assert await _unread(ears, room_id, quiet) == (0, 0), "with mentions only, a plain message notifies"
+    await tablet.wait_for("the setting of the conversation", is_quiet)
     mention = await mouth.say(room_id, "message trois", **{"m.mentions": {"user_ids": [listener.user_id]}})
     assert await _unread(ears, room_id, mention) == (1, 1), "with mentions only, a mention does not notify"
     await _has_read(ears, room_id, mention)
