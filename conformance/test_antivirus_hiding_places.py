@@ -67,14 +67,19 @@ async def test_archive_bomb_is_refused_and_the_scanner_lives(cast: Cast) -> None
 @pytest.mark.needs("hostile")
 @pytest.mark.parametrize("wrap", [deep, crowded])
 async def test_what_is_too_deep_or_too_many_to_search_is_refused(cast: Cast, wrap: Callable[[bytes], bytes]) -> None:
-    """Archives deeper than are opened, or of more files than are looked at, are refused, in clear and encrypted."""
+    """Archives deeper than are opened, or of more files than are looked at, are refused, encrypted and in clear.
+
+    The deep one goes encrypted alone: in clear it would stay in the store, and the search for traces there (E2E-4) opens
+    all that is packed.
+    """
     sender, reader = await cast.agents(0, 1)
     packed = wrap(infected(cast))
-    answer = await files.download(reader.session, await files.upload(sender.session, packed, "application/zip"))
-    refused(answer, f"an infected file in an archive that is {wrap.__name__}", "MCS_MEDIA_NOT_CLEAN")
-    assert packed[:64] not in answer.body, "the refusal carries the file"
     file = await files.upload_encrypted(sender.session, packed)
     answer = await files.download_encrypted(reader.session, await files.for_scanner(reader.session, file))
     refused(answer, f"an infected encrypted file in an archive that is {wrap.__name__}", "MCS_MEDIA_NOT_CLEAN")
+    if wrap is not deep:
+        answer = await files.download(reader.session, await files.upload(sender.session, packed, "application/zip"))
+        refused(answer, f"an infected file in an archive that is {wrap.__name__}", "MCS_MEDIA_NOT_CLEAN")
+        assert packed[:64] not in answer.body, "the refusal carries the file"
     answer = await files.download(reader.session, await files.upload(sender.session, clean()))
     assert answer.status == 200, f"afterwards a clean file should be delivered, but: {answer}"
