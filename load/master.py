@@ -40,7 +40,7 @@ Told = Callable[[str], None]
 _A_MOMENT = 2.0
 _TOLD_EVERY = 5.0
 _WAITED_FOR_WORKERS = 600.0
-_CUT_GRACE = 5.0
+_CUT_GRACE = 6.0
 # What a worker has after its grace to break off, let its people go and report.
 _HANDING_OVER = 45.0
 
@@ -175,7 +175,7 @@ class Conductor:
         self.start = time.monotonic() + _A_MOMENT
         measures = roster.measures = Measures(windows, self.start, "master")
         roster.send(BEGIN, {"start": self.start})
-        deadline = self.start + windows.total + 2 * windows.grace + _HANDING_OVER
+        deadline = self.start + windows.total + 3 * windows.grace + _HANDING_OVER
         with self._exported(measures, roster):
             told = self.start
             while roster.waited_for() and time.monotonic() < deadline:

@@ -34,7 +34,7 @@ __all__ = ["Performance", "Told"]
 
 Told = Callable[[str], None]
 _A_MOMENT = 0.5
-_CUT_GRACE = 5.0
+_CUT_GRACE = 3.0
 _TOLD_EVERY = 5.0
 
 
@@ -155,23 +155,31 @@ class Performance:
         if exporter:
             exporter.start()
         windows = self.profile.windows
+
+        def at_rest() -> bool:
+            return not crowd.busy()
+
+        # Nothing is acknowledged any more when this is waited for: the last message has its whole grace, too.
+        def all_told() -> bool:
+            return not measures.delivery.outstanding()
+
         with self._watching(measures, around):
             dispatcher = gevent.spawn(crowd.dispatch, schedule(self.profile, self.shard, self.shards), self.start)
             cut = self._until(self.start + windows.total, lambda: False)
             cut = cut or self._until(time.monotonic() + windows.grace, dispatcher.ready)
-            if cut:
+            cut = cut or self._until(time.monotonic() + windows.grace, at_rest)
+            if not cut:
                 dispatcher.kill()
-
-            def quiet() -> bool:
-                return not crowd.busy() and not measures.delivery.outstanding()
-
-            # What is still to come is waited for, but nobody is held up who wants to end it.
-            cut = cut or self._until(time.monotonic() + windows.grace, quiet)
+                crowd.abandon()
+                cut = self._until(time.monotonic() + windows.grace, all_told)
             if cut:
+                # What is still to come is waited for, but nobody is held up who wants to end it.
+                dispatcher.kill()
                 self.cut_short = "interrupted"
                 measures.cut_short(time.monotonic())
-                self._until(time.monotonic() + _CUT_GRACE, quiet, heed_stop=False)
-        crowd.abandon()
+                self._until(time.monotonic() + _CUT_GRACE, at_rest, heed_stop=False)
+                crowd.abandon()
+                self._until(time.monotonic() + _CUT_GRACE, all_told, heed_stop=False)
         measures.finish()
         if exporter:
             exporter.stop()

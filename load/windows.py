@@ -15,7 +15,7 @@ Seconds = Annotated[float, Field(ge=0, le=7 * 86400)]
 
 
 class Windows(BaseModel):
-    """How long each window is, in seconds; `grace` is what deliveries have after the last arrival."""
+    """How long each window is, in seconds; `grace` is what acts have after the last arrival, then deliveries after that."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
