@@ -1,1 +1,1 @@
-"""What happens when many do it; nothing is there yet."""
+"""What happens when many do it: the crowd, its schedule, what is measured, and who judges it."""

@@ -14,7 +14,7 @@ from locust.stats import PERCENTILES_TO_REPORT, StatsCSV
 from fixtures.deployment import Deployment
 from load.folder import link_latest
 from load.folder import run_folder as folder
-from load.store import Records
+from load.population.store import Records
 from reports.load import LoadReport, load_outcome
 from reports.load_page import figure
 from reports.redaction import Redactor

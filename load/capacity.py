@@ -38,7 +38,7 @@ class Trial:
     """What became of one rate; `invalid` is why the run could not be believed, and then `held` means nothing.
 
     `near` tells that it was a matter of chance: its latencies are near their bounds, and nothing else gave way.
-    `fixed_work_ms` is how fast the generator's machine was meanwhile, see `load.pace`.
+    `fixed_work_ms` is how fast the generator's machine was meanwhile, see `load.measuring.pace`.
     """
 
     rate: float

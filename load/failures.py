@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from load.measures import Failure, kind_of
+from load.measuring.measures import Failure, kind_of
 from load.transport import HalfAnswer
 from scenarios.wire import NotInTime, TimedOut, UnexpectedAnswer, Unreachable
 

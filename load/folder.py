@@ -6,9 +6,10 @@ import secrets
 from datetime import UTC, datetime
 from pathlib import Path
 
-__all__ = ["link_latest", "run_folder"]
+__all__ = ["PROJECT", "link_latest", "run_folder"]
 
 PROJECT = Path(__file__).parent.parent
+"""The checkout."""
 
 
 def run_folder(asked: Path | None = None, kind: str = "load") -> Path:

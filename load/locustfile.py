@@ -25,20 +25,20 @@ from fixtures.deployment import Deployment
 from fixtures.errors import DeploymentError, FixtureError
 from fixtures.preflight import ensure_answers
 from load import aftermath
-from load.dispatch import open_roster
-from load.making import ensure
-from load.master import Conductor, ensure_shareable
-from load.measures import Measures
+from load.agents.user import Agent
+from load.measuring.measures import Measures
 from load.performing import Performance
+from load.population.making import ensure
+from load.population.staying import Visit
+from load.population.store import Store
 from load.probes import ensure_known
 from load.profile import Profile
 from load.report import conclude, tell
 from load.run import CANNOT_TELL, ensure_allowed, say
-from load.staying import Visit
-from load.steady import keep_locust_steady
-from load.store import Store
-from load.user import Agent
-from load.worker import Part
+from load.sharing.dispatch import open_roster
+from load.sharing.master import Conductor, ensure_shareable
+from load.sharing.steady import keep_locust_steady
+from load.sharing.worker import Part
 
 __all__ = ["Agent"]
 

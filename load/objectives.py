@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy
 
 from load.goals import SHARES, Objective
-from load.histogram import Histogram
-from load.measures import Measures
-from load.tally import Tally
+from load.measuring.histogram import Histogram
+from load.measuring.measures import Measures
+from load.measuring.tally import Tally
 from load.windows import MEASURED
 
 __all__ = ["Judged", "Series", "judge"]

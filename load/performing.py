@@ -14,20 +14,20 @@ from locust.env import Environment
 
 from fixtures.deployment import Deployment
 from fixtures.errors import FixtureError
+from load.agents.crowd import Crowd
+from load.agents.surroundings import Surroundings
+from load.agents.user import Agent
 from load.arrivals import schedule
-from load.crowd import Crowd
 from load.driver import drive
-from load.export import Exporter
-from load.gathering import SPAWN_RATE, ensure_enough, time_to_come
-from load.measures import Measures
-from load.plan import Plan
+from load.measuring.export import Exporter
+from load.measuring.measures import Measures
+from load.population.gathering import SPAWN_RATE, ensure_enough, time_to_come
+from load.population.plan import Plan
+from load.population.store import Records
 from load.probes import run_probe
 from load.profile import Profile
 from load.report import Worker
-from load.store import Records
-from load.surroundings import Surroundings
 from load.transport import trusting
-from load.user import Agent
 from scenarios.visit.ledger import Ledger
 
 __all__ = ["Performance", "Told"]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from conformance.checks.answers import accepted, refused
 from conformance.checks.encryption import is_encrypted
 from load.errors import ProfileError
-from load.measures import ProbeResult
+from load.measuring.measures import ProbeResult
 from load.profile import Profile
 from scenarios import conversations, directory
 from scenarios.session import Session, path

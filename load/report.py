@@ -9,9 +9,9 @@ from typing import Any
 
 from fixtures.deployment import Deployment
 from load.goals import STAGES
-from load.health import Condition, diagnose
-from load.histogram import Histogram
-from load.measures import Measures
+from load.measuring.health import Condition, diagnose
+from load.measuring.histogram import Histogram
+from load.measuring.measures import Measures
 from load.objectives import Judged, judge
 from load.profile import Profile
 from load.windows import MEASURED, WINDOWS, Window

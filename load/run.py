@@ -50,21 +50,21 @@ from fixtures.preflight import ensure_answers
 from load import aftermath
 from load.arrivals import peak_rate
 from load.capacity import Search, Trial, answer, find, long_enough
-from load.making import ensure
-from load.master import Conductor, ensure_shareable
-from load.measures import Measures
+from load.measuring.measures import Measures
+from load.measuring.pace import change
+from load.measuring.server_metrics import Sampler, beside
 from load.options import parser, told_options
-from load.pace import change
 from load.performing import Performance
-from load.plan import Plan
+from load.population.making import ensure
+from load.population.plan import Plan
+from load.population.staying import Visit
+from load.population.store import Store
 from load.probes import ensure_known
 from load.profile import Profile
 from load.report import conclude, tell, tell_capacity
 from load.rest import rest
-from load.server_metrics import Sampler, beside
-from load.staying import Visit
-from load.store import Store
-from load.worker import work
+from load.sharing.master import Conductor, ensure_shareable
+from load.sharing.worker import work
 from reports.files import ReportError
 from reports.load import LoadReport
 from reports.make import forget_load

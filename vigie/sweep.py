@@ -15,7 +15,7 @@ from conformance.visiting import take_away
 from fixtures.deployment import Deployment
 from fixtures.errors import DeploymentError
 from fixtures.preflight import ensure_answers
-from load.staying import discard
+from load.population.staying import discard
 from scenarios.visit.made import Made, journals, populations
 
 __all__ = ["STAYS", "sweep"]

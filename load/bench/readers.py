@@ -7,8 +7,8 @@ from typing import Any
 
 from vodozemac import Account
 
-from load.crypto import OLM
-from load.devicekeys import canonical
+from load.agents.crypto import OLM
+from load.agents.devicekeys import canonical
 from scenarios.keys import MEGOLM
 
 __all__ = ["DEVICES", "READER", "answers"]

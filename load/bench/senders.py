@@ -24,13 +24,13 @@ from vodozemac import Account
 
 from fixtures.deployment import Deployment, Homeserver
 from fixtures.population import Population as Names
+from load.agents.crypto import CrowdMachine
+from load.agents.devicekeys import KnownKeys
 from load.bench.nio_client import send_for_a_while
 from load.bench.readers import READER
-from load.crypto import CrowdMachine
-from load.devicekeys import KnownKeys
-from load.plan import PersonPlan, Plan, RoomPlan
+from load.population.plan import PersonPlan, Plan, RoomPlan
+from load.population.store import Store
 from load.profile import Profile
-from load.store import Store
 
 AGENTS = 16
 BODY = json.dumps({"algorithm": "m.megolm.v1.aes-sha2", "ciphertext": "x" * 560}).encode()
@@ -90,10 +90,10 @@ class Standing:
         import gevent
         from locust.env import Environment
 
-        from load.crowd import Crowd
-        from load.surroundings import Surroundings
+        from load.agents.crowd import Crowd
+        from load.agents.surroundings import Surroundings
+        from load.agents.user import Agent
         from load.transport import trusting
-        from load.user import Agent
 
         store = Store(folder / "population.jsonl")
         names = Names(1, "bench")
@@ -135,7 +135,7 @@ def crowd(url: str, seconds: float, *, measuring: bool = True) -> dict[str, floa
     """Vigie's crowd, sending encrypted messages under Locust's runner while it polls, everything measured."""
     import gevent
 
-    from load.acts import ACTS, Occasion
+    from load.agents.acts import ACTS, Occasion
     from load.driver import drive
 
     with tempfile.TemporaryDirectory() as folder:
@@ -223,10 +223,10 @@ def receive(_url: str, seconds: float) -> dict[str, float]:
     """Taking syncs full of encrypted messages: JSON, room keys, decryption, and the books of deliveries."""
     from pydantic_core import from_json
 
-    from load.devices import CrowdDevice
+    from load.agents.devices import CrowdDevice
+    from load.agents.surroundings import Room, Surroundings
     from load.driver import drive
-    from load.measures import Measures
-    from load.surroundings import Room, Surroundings
+    from load.measuring.measures import Measures
     from load.transport import trusting
 
     profile = _profile()

@@ -10,9 +10,9 @@ from locust import runners
 from locust.env import Environment
 from locust.runners import WorkerNode
 
-from load.dispatch import open_roster
-from load.steady import keep_locust_steady
-from load.user import Agent
+from load.agents.user import Agent
+from load.sharing.dispatch import open_roster
+from load.sharing.steady import keep_locust_steady
 
 
 def the_date_is_set_and_nothing_comes_of_it() -> None:

@@ -9,12 +9,12 @@ from vodozemac import Account
 
 from fixtures.deployment import Deployment, Homeserver
 from fixtures.population import Population
-from load.crowd import Crowd
-from load.measures import Measures
-from load.plan import PersonPlan, Plan, RoomPlan
+from load.agents.crowd import Crowd
+from load.agents.surroundings import Surroundings
+from load.measuring.measures import Measures
+from load.population.plan import PersonPlan, Plan, RoomPlan
+from load.population.store import Store
 from load.profile import Profile
-from load.store import Store
-from load.surroundings import Surroundings
 from load.transport import trusting
 
 __all__ = ["crowd_on_paper"]

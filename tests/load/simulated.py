@@ -8,7 +8,7 @@ from typing import Any
 
 from fixtures.deployment import Deployment
 from load.arrivals import schedule
-from load.measures import Measures
+from load.measuring.measures import Measures
 from load.profile import Profile
 from load.report import conclude
 from reports.load import LoadReport, Worker

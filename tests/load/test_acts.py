@@ -11,7 +11,7 @@ import pytest
 
 from fixtures.deployment import Deployment, Homeserver
 from load.arrivals import schedule
-from load.plan import draw
+from load.population.plan import draw
 from load.profile import ACTS, Profile, names
 from reports.load import read_load
 

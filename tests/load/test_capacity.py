@@ -9,7 +9,7 @@ from random import Random
 import pytest
 
 from load.capacity import NEAR, Search, Trial, answer, find, long_enough
-from load.pace import change, fixed_work_ms
+from load.measuring.pace import change, fixed_work_ms
 from reports.load import FIXED_WORK, Series
 from tests.load.simulated import TEXT, Server, play, profile, report
 

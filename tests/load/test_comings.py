@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from load.crowd import Crowd
-from load.surroundings import Room
+from load.agents.crowd import Crowd
+from load.agents.surroundings import Room
 from tests.load.on_paper import crowd_on_paper
 
 

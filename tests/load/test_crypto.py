@@ -8,10 +8,10 @@ from typing import Any
 
 from vodozemac import Account
 
-from load.crypto import CrowdMachine
-from load.devicekeys import KnownKeys
+from load.agents.crypto import CrowdMachine
+from load.agents.devicekeys import KnownKeys
 from load.driver import drive
-from load.figures import name_of
+from load.measuring.figures import name_of
 from scenarios.session import Session
 from scenarios.wire import Request, Response
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from load.delivery import Delivery
-from load.room import size_class
-from load.tally import Tally
+from load.measuring.delivery import Delivery
+from load.measuring.room import size_class
+from load.measuring.tally import Tally
 from load.windows import Windows
 
 ROOM = "!salon:un"

@@ -8,9 +8,9 @@ from pathlib import Path
 import gevent
 import pytest
 
-from load.acts import ACTS, Occasion
+from load.agents.acts import ACTS, Occasion
+from load.agents.crowd import Crowd
 from load.arrivals import Arrival
-from load.crowd import Crowd
 from tests.load.on_paper import crowd_on_paper
 
 PEOPLE = 20

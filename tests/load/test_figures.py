@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from load.figures import Figures, name_of
+from load.measuring.figures import Figures, name_of
 from scenarios.wire import Request
 
 CLIENT = "https://127.0.0.1:1/_matrix/client/v3"

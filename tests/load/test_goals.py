@@ -4,7 +4,7 @@ import pytest
 
 from load.errors import ProfileError
 from load.goals import Objective
-from load.measures import Measures
+from load.measuring.measures import Measures
 from load.objectives import Judged, judge
 from load.profile import ACTS, Profile
 from load.windows import Windows

@@ -2,7 +2,7 @@
 
 import pytest
 
-from load.health import HealthProbe
+from load.measuring.health import HealthProbe
 
 
 def looks(*each: tuple[str, float, float]) -> HealthProbe:

@@ -8,7 +8,7 @@ from hdrh.histogram import HdrHistogram
 from hypothesis import given
 from hypothesis import strategies as st
 
-from load.histogram import HIGHEST, Histogram
+from load.measuring.histogram import HIGHEST, Histogram
 
 MICROSECONDS = st.lists(st.integers(1, HIGHEST), min_size=1, max_size=200)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
+from load.agents.introduction import is_shown
 from load.driver import drive
-from load.introduction import is_shown
 from scenarios.session import Session
 from scenarios.wire import Request, Response, Unreachable
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from load.crypto import CrowdMachine
-from load.devicekeys import KnownKeys
+from load.agents.crypto import CrowdMachine
+from load.agents.devicekeys import KnownKeys
 from load.driver import drive
 from scenarios.session import Session
 from scenarios.wire import Request, Response

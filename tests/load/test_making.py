@@ -11,9 +11,9 @@ import pytest
 
 from fixtures.deployment import Deployment, Homeserver
 from fixtures.errors import DeploymentError
-from load import making, provision
+from load.population import making, provision
+from load.population.store import Store
 from load.profile import Profile
-from load.store import Store
 
 
 class WentThere(Exception):

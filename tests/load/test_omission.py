@@ -2,7 +2,7 @@
 
 import pytest
 
-from load.histogram import Histogram
+from load.measuring.histogram import Histogram
 from tests.load.simulated import Server, play, profile
 
 STALL, MINUTE, SERVICE = 5.0, 60.0, 0.02

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 import vodozemac
 
-from load.crowd import Crowd
-from load.crypto import CrowdMachine
-from load.devices import CrowdDevice
+from load.agents.crowd import Crowd
+from load.agents.crypto import CrowdMachine
+from load.agents.devices import CrowdDevice
 from load.driver import drive
-from load.measures import Measures
+from load.measuring.measures import Measures
 from scenarios.keys import encrypt_file
 from scenarios.session import Session
 from scenarios.wire import Request, Response, UnexpectedAnswer

@@ -15,9 +15,9 @@ import pytest
 
 from fixtures.deployment import Deployment
 from fixtures.journal import Journal, Started, identity_of
-from load.export import Exporter
-from load.exposition import figures, look
-from load.server_metrics import Sampler, beside
+from load.measuring.export import Exporter
+from load.measuring.exposition import figures, look
+from load.measuring.server_metrics import Sampler, beside
 from reports.load import FIXED_WORK
 from tests.load.simulated import Server, play, profile
 
@@ -108,7 +108,7 @@ def test_a_full_disk_ends_the_figures_in_one_line(tmp_path: Path) -> None:
         'schema = "vigie.deployment/1"\nname = "recette"\n'
         '[[homeservers]]\nname = "un"\nserver_name = "un.example"\nurl = "http://127.0.0.1:9"\n'
     )
-    command = [sys.executable, "-m", "load.server_metrics", str(toml), "/dev/full", "0.05"]
+    command = [sys.executable, "-m", "load.measuring.server_metrics", str(toml), "/dev/full", "0.05"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 1
     assert done.stderr == "vigie load: /dev/full: No space left on device; no more of the servers' own figures\n"

@@ -11,15 +11,15 @@ import pytest
 from vodozemac import Account
 
 from fixtures.deployment import Deployment
+from load.agents.crowd import canaries_of
+from load.agents.crypto import CrowdMachine
+from load.agents.devicekeys import KnownKeys
 from load.arrivals import replayed, schedule
-from load.crowd import canaries_of
-from load.crypto import CrowdMachine
-from load.devicekeys import KnownKeys
 from load.driver import drive
-from load.plan import PersonPlan, Plan, RoomPlan, draw
+from load.population.plan import PersonPlan, Plan, RoomPlan, draw
+from load.population.store import Store
 from load.profile import Profile, names
-from load.share import MADE, HandedMade, HandedRecords, pack, unpack
-from load.store import Store
+from load.sharing.share import MADE, HandedMade, HandedRecords, pack, unpack
 from scenarios.session import Session
 from scenarios.visit.ledger import Ledger
 from scenarios.visit.made import Made
@@ -153,7 +153,7 @@ def test_keys_are_with_the_master_before_they_are_published(monkeypatch: pytest.
         log.append(where)
         return Taken()
 
-    monkeypatch.setattr("load.crypto.ok", lambda answer: answer.json())
+    monkeypatch.setattr("load.agents.crypto.ok", lambda answer: answer.json())
     monkeypatch.setattr(session, "send", send)
     machine = CrowdMachine(session, KnownKeys(), keep=lambda account: handed.keep_account("0/0", account))
     drive(machine.upload())

@@ -11,7 +11,7 @@ import pytest
 
 from fixtures.deployment import Deployment, Homeserver, Limits
 from load.driver import drive
-from load.staying import VisitorTransport
+from load.population.staying import VisitorTransport
 from scenarios.session import Session
 from scenarios.visit.ledger import Ledger, TooMany
 from scenarios.visit.made import Made, Opening

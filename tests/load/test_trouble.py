@@ -116,7 +116,7 @@ def test_what_a_proxy_drops_doubles_and_reorders_is_what_is_counted(deployment: 
     """A proxy hinders two deliveries in five; the report has as many lost, doubled and late ones, with their ids."""
     mischief = Mischief(drop=0.05, double=0.07, late=0.3)
     with between(deployment, tmp_path, mischief) as standing:
-        code, report = run(standing, tmp_path)
+        code, report = run(standing, tmp_path, grace=20)
     assert standing.did("deliveries") > 100
     for what in ("lost", "duplicated", "out-of-order"):
         assert report.counts.get(what, 0) == standing.did(what), what

@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from load.allotment import Allotment
-from load.clocks import SAME, Offset, clock_id, estimate
-from load.losses import enter_losses, workers_told
-from load.measures import Measures
-from load.messages import HERE, REFUSED, REPORT
+from load.measuring.losses import enter_losses, workers_told
+from load.measuring.measures import Measures
 from load.profile import Profile
 from load.report import Worker
-from load.roster import Roster
+from load.sharing.allotment import Allotment
+from load.sharing.clocks import SAME, Offset, clock_id, estimate
+from load.sharing.messages import HERE, REFUSED, REPORT
+from load.sharing.roster import Roster
 from tests.load.simulated import profile, report
 
 seconds = st.floats(0, 2, allow_nan=False)

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from fixtures.deployment import Deployment
-from load.plan import circles_of
+from load.population.plan import circles_of
 from load.profile import Profile
 from vigie import workers
 from vigie.cli import parser

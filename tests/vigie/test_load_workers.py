@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from load.histogram import Histogram
+from load.measuring.histogram import Histogram
 from reports.load import LoadReport
 from tests.vigie.conftest import Vigie
 from tests.vigie.crowded import PROFILE, due, free_port, gone, interrupt, told, vigie, watched

@@ -13,19 +13,19 @@ import gevent
 from gevent.pool import Pool
 
 from fixtures.population import Population as Names
-from load.acts import ACTS, Impossible, Occasion
+from load.agents.acts import ACTS, Impossible, Occasion
+from load.agents.crypto import CrowdMachine
+from load.agents.introduction import is_shown
+from load.agents.members import AnyDevice, Member
+from load.agents.surroundings import Room, Surroundings
 from load.arrivals import Arrival, dice
-from load.crypto import CrowdMachine
 from load.driver import Suspended, drive
 from load.failures import failure_of
-from load.introduction import is_shown
-from load.measures import Measures
-from load.members import AnyDevice, Member
-from load.plan import Plan
+from load.measuring.measures import Measures
+from load.population.plan import Plan
+from load.population.store import Records
 from load.probes import ProbeContext
 from load.profile import Profile
-from load.store import Records
-from load.surroundings import Room, Surroundings
 from scenarios.mailbox import NoMail
 from scenarios.session import Session
 from scenarios.visit.ledger import TooMany

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fixtures.errors import FixtureError
-from load.plan import Plan
+from load.population.plan import Plan
 from load.profile import Profile
 
 __all__ = ["SPAWN_RATE", "ensure_enough", "time_to_come"]

@@ -11,11 +11,12 @@ from fixtures.allowance import require
 from fixtures.deployment import Deployment
 from fixtures.errors import DeploymentError
 from load.arrivals import schedule
-from load.plan import Plan, draw, ensure_possible
+from load.folder import PROJECT
+from load.population.plan import Plan, draw, ensure_possible
+from load.population.provision import Progress, Provision
+from load.population.staying import VisitorTransport, pace_of, settle
+from load.population.store import Store, population_file
 from load.profile import Profile
-from load.provision import Progress, Provision
-from load.staying import VisitorTransport, pace_of, settle
-from load.store import Store, population_file
 from load.transport import trusting
 from scenarios.visit.made import is_visited
 
@@ -28,7 +29,7 @@ _NAMING = 2
 
 def home() -> Path:
     """Folder of all populations of this checkout."""
-    return Path(__file__).parent.parent / ".vigie" / "populations"
+    return PROJECT / ".vigie" / "populations"
 
 
 def shape_of(profile: Profile) -> str:

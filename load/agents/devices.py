@@ -10,8 +10,8 @@ from urllib.parse import quote, urlencode
 
 from pydantic_core import from_json
 
-from load.crypto import CrowdMachine, NoKey, Unreadable
-from load.surroundings import Room, Surroundings
+from load.agents.crypto import CrowdMachine, NoKey, Unreadable
+from load.agents.surroundings import Room, Surroundings
 from scenarios.conversations import members
 from scenarios.messages import put_event
 from scenarios.session import Session, ok, path

@@ -9,10 +9,10 @@ from typing import Any
 import gevent
 from locust.dispatch import UsersDispatcher
 
-from load.allotment import Allotment
-from load.processes import Processes
-from load.roster import Roster
-from load.steady import keep_locust_steady
+from load.sharing.allotment import Allotment
+from load.sharing.processes import Processes
+from load.sharing.roster import Roster
+from load.sharing.steady import keep_locust_steady
 
 __all__ = ["open_roster"]
 

@@ -6,12 +6,12 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from load.allotment import Allotment
-from load.measures import Measures
-from load.messages import ASK, FAILED, HERE, PROTOCOL, REFUSED, REPORT, STANDS, TOLD
-from load.processes import Processes
-from load.share import MADE
-from load.store import Records
+from load.measuring.measures import Measures
+from load.population.store import Records
+from load.sharing.allotment import Allotment
+from load.sharing.messages import ASK, FAILED, HERE, PROTOCOL, REFUSED, REPORT, STANDS, TOLD
+from load.sharing.processes import Processes
+from load.sharing.share import MADE
 from load.windows import Window
 from scenarios.visit.made import Made
 

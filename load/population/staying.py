@@ -18,7 +18,7 @@ from gevent.pool import Pool
 from fixtures.deployment import Deployment
 from fixtures.errors import DeploymentError
 from load.driver import drive
-from load.store import Store
+from load.population.store import Store
 from load.transport import GeventTransport, Observer, PatientTransport, trusting
 from scenarios.visit.clearing import Clearing
 from scenarios.visit.departing import depart, keepers

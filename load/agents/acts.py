@@ -7,10 +7,10 @@ from collections.abc import Callable, Coroutine
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from load.crypto import CrowdMachine
-from load.devices import CrowdDevice
-from load.members import Member
-from load.surroundings import Room
+from load.agents.crypto import CrowdMachine
+from load.agents.devices import CrowdDevice
+from load.agents.members import Member
+from load.agents.surroundings import Room
 from scenarios import accounts, conversations, directory, files, invitations, messages
 from scenarios.mailbox import Mailbox
 from scenarios.people import Person
@@ -18,7 +18,7 @@ from scenarios.session import ok
 from scenarios.wire import until
 
 if TYPE_CHECKING:
-    from load.crowd import Crowd
+    from load.agents.crowd import Crowd
 
 __all__ = ["ACTS", "Impossible", "Occasion"]
 

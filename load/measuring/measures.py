@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from load.delivery import Delivery
-from load.health import HealthProbe
+from load.measuring.delivery import Delivery
+from load.measuring.health import HealthProbe
+from load.measuring.tally import Tally
 from load.profile import ACTS
-from load.tally import Tally
 from load.windows import Window, Windows
 
 __all__ = ["FAILURES", "Failure", "Measures", "ProbeResult", "kind_of"]

@@ -17,9 +17,9 @@ from vodozemac import Account
 from fixtures.deployment import Deployment
 from fixtures.population import Identity
 from load.arrivals import replayed
-from load.plan import PersonPlan, Plan, RoomPlan
+from load.population.plan import PersonPlan, Plan, RoomPlan
+from load.population.store import Records
 from load.profile import Profile
-from load.store import Records
 from scenarios.visit.made import Made
 
 __all__ = ["MADE", "HandedMade", "HandedRecords", "Share", "pack", "unpack"]

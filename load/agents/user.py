@@ -6,8 +6,8 @@ import gevent
 from locust import User
 from locust.user.task import LOCUST_STATE_WAITING
 
-from load.crowd import Crowd
-from load.members import Member
+from load.agents.crowd import Crowd
+from load.agents.members import Member
 from scenarios.wire import UnexpectedAnswer, WireError
 
 __all__ = ["Agent"]

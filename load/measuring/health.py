@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from load.histogram import Histogram
+from load.measuring.histogram import Histogram
 from load.profile import Bounds
 
 __all__ = ["Ailment", "Condition", "HealthProbe", "diagnose"]

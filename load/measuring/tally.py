@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from load.goals import STAGES
-from load.histogram import Histogram, record
-from load.room import Cell
+from load.measuring.histogram import Histogram, record
+from load.measuring.room import Cell
 from load.windows import Window, Windows
 
 __all__ = ["MOST_OFFENCES", "Offence", "Slice", "Tally"]

@@ -11,14 +11,14 @@ from typing import Any
 import gevent
 from nio.exceptions import EncryptionError
 
-from load.canary import Canary
-from load.crypto import CrowdMachine
-from load.devices import POLL_MS, CrowdDevice
+from load.agents.canary import Canary
+from load.agents.crypto import CrowdMachine
+from load.agents.devices import POLL_MS, CrowdDevice
+from load.agents.surroundings import Surroundings
 from load.driver import drive
 from load.failures import failure_of, is_ousted
-from load.plan import PersonPlan
-from load.store import Records
-from load.surroundings import Surroundings
+from load.population.plan import PersonPlan
+from load.population.store import Records
 from scenarios import accounts, conversations, files
 from scenarios.people import Person
 from scenarios.session import Session, ok

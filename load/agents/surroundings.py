@@ -11,11 +11,11 @@ from itertools import count
 from typing import Any
 
 from fixtures.deployment import Deployment, Homeserver
-from load.devicekeys import KnownKeys
-from load.figures import Figures
-from load.measures import Measures
+from load.agents.devicekeys import KnownKeys
+from load.measuring.figures import Figures
+from load.measuring.measures import Measures
+from load.population.staying import VisitorTransport
 from load.profile import Profile
-from load.staying import VisitorTransport
 from load.transport import PatientTransport
 from scenarios.session import Session
 from scenarios.visit.ledger import Ledger

@@ -28,8 +28,9 @@ import psutil
 from fixtures.deployment import Deployment
 from fixtures.errors import StartError
 from fixtures.journal import Journal, Started
-from load.exposition import Look, figures, look
-from load.pace import fixed_work_ms
+from load.folder import PROJECT
+from load.measuring.exposition import Look, figures, look
+from load.measuring.pace import fixed_work_ms
 from reports.load import FIXED_WORK
 
 __all__ = ["Sampler", "beside", "main"]
@@ -188,8 +189,8 @@ def beside(deployment: Path, folder: Path, every: float = 1.0) -> Iterator[_Besi
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "server-metrics.jsonl"
     path.unlink(missing_ok=True)
-    command = [sys.executable, "-m", "load.server_metrics", str(deployment), str(path), str(every)]
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
+    command = [sys.executable, "-m", "load.measuring.server_metrics", str(deployment), str(path), str(every)]
+    environment = {**os.environ, "PYTHONPATH": str(PROJECT)}
     sampling = _Beside(subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL), path)
     try:
         sampling.wait()
@@ -200,7 +201,7 @@ def beside(deployment: Path, folder: Path, every: float = 1.0) -> Iterator[_Besi
 
 def main(arguments: list[str] | None = None) -> None:
     """Take figures until told to end, or until whoever started this is gone."""
-    parser = argparse.ArgumentParser(prog="load.server_metrics")
+    parser = argparse.ArgumentParser(prog="load.measuring.server_metrics")
     parser.add_argument("deployment", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("every", type=float)

@@ -9,8 +9,8 @@ from typing import Any
 from gevent.event import AsyncResult
 from gevent.timeout import Timeout
 
-from load.clocks import Offset, estimate
-from load.messages import ASK, TOLD
+from load.sharing.clocks import Offset, estimate
+from load.sharing.messages import ASK, TOLD
 from scenarios.wire import TimedOut
 
 __all__ = ["Asking"]

@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from load.devices import Hooks
-from load.surroundings import Surroundings
+from load.agents.devices import Hooks
+from load.agents.surroundings import Surroundings
 from scenarios.devices import Device
 from scenarios.devices import Room as SeenRoom
 from scenarios.session import Session

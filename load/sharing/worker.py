@@ -17,15 +17,15 @@ from locust.env import Environment
 from zmq.error import ZMQError
 
 from fixtures.errors import FixtureError
-from load.asking import Asking
-from load.clocks import SAME, clock_id
-from load.measures import Measures
-from load.messages import BEGIN, CUT, FAILED, HERE, PROTOCOL, REFUSED, REPORT, SHARE, STANDS
+from load.agents.user import Agent
+from load.measuring.measures import Measures
 from load.performing import Performance
 from load.profile import Profile
-from load.share import HandedMade, HandedRecords, Share, unpack
-from load.steady import keep_locust_steady
-from load.user import Agent
+from load.sharing.asking import Asking
+from load.sharing.clocks import SAME, clock_id
+from load.sharing.messages import BEGIN, CUT, FAILED, HERE, PROTOCOL, REFUSED, REPORT, SHARE, STANDS
+from load.sharing.share import HandedMade, HandedRecords, Share, unpack
+from load.sharing.steady import keep_locust_steady
 from scenarios.visit.ledger import Ledger
 from scenarios.wire import WireError
 

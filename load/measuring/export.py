@@ -11,8 +11,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from load.goals import STAGES
-from load.histogram import Histogram
-from load.measures import Measures
+from load.measuring.histogram import Histogram
+from load.measuring.measures import Measures
 
 __all__ = ["Exporter"]
 

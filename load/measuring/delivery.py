@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 
-from load.room import NO_ONE, Room, size_class
-from load.tally import Tally
+from load.measuring.room import NO_ONE, Room, size_class
+from load.measuring.tally import Tally
 
 __all__ = ["Delivery", "Event", "Unacknowledged", "size_class"]
 
@@ -54,7 +54,7 @@ class _Waiting:
 
 
 class Delivery:
-    """The books of one process; what they come to goes into a :class:`load.tally.Tally`."""
+    """The books of one process; what they come to goes into a :class:`load.measuring.tally.Tally`."""
 
     def __init__(
         self, tally: Tally, remembered: int = 50_000, unclaimed_for: float = 120.0, most_missing: int = 200_000

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from load.arrivals import schedule
-from load.measures import Measures
+from load.measuring.measures import Measures
 from load.profile import Profile
 from load.report import Worker
-from load.roster import Place, Roster
+from load.sharing.roster import Place, Roster
 from load.windows import Window
 
 __all__ = ["enter_losses", "workers_told"]

@@ -18,7 +18,7 @@ from pydantic_core import from_json, to_json
 from vodozemac import Account, AnyOlmMessage, GroupSession, InboundGroupSession, MegolmMessage, PreKeyMessage, SessionKey
 from vodozemac import Session as OlmSession
 
-from load.devicekeys import DeviceKeys, KnownKeys, canonical, is_signed
+from load.agents.devicekeys import DeviceKeys, KnownKeys, canonical, is_signed
 from scenarios.keys import MEGOLM
 from scenarios.session import Session, ok
 

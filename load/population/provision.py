@@ -11,11 +11,11 @@ from gevent.pool import Pool
 
 from fixtures.deployment import Deployment
 from fixtures.errors import DeploymentError, FixtureError
-from load.crypto import CrowdMachine
-from load.devicekeys import KnownKeys
+from load.agents.crypto import CrowdMachine
+from load.agents.devicekeys import KnownKeys
 from load.driver import drive
-from load.plan import PersonPlan, Plan, RoomPlan
-from load.store import Store
+from load.population.plan import PersonPlan, Plan, RoomPlan
+from load.population.store import Store
 from load.transport import PatientTransport
 from scenarios import accounts, conversations
 from scenarios.mailbox import Mailbox

@@ -15,22 +15,22 @@ from locust.exception import RPCError
 
 from fixtures.deployment import Deployment
 from fixtures.errors import DeploymentError, FixtureError
-from load.clocks import clock_id
-from load.crowd import canaries_of
-from load.dispatch import open_roster
-from load.export import Exporter
-from load.gathering import SPAWN_RATE, ensure_enough, time_to_come
-from load.losses import enter_losses, workers_told
-from load.measures import Measures
-from load.messages import BEGIN, CUT, SHARE
-from load.plan import Plan, circles_of
-from load.processes import Processes
+from load.agents.crowd import canaries_of
+from load.agents.user import Agent
+from load.measuring.export import Exporter
+from load.measuring.losses import enter_losses, workers_told
+from load.measuring.measures import Measures
+from load.population.gathering import SPAWN_RATE, ensure_enough, time_to_come
+from load.population.plan import Plan, circles_of
+from load.population.store import Records
 from load.profile import Profile
 from load.report import Worker
-from load.roster import Roster
-from load.share import pack
-from load.store import Records
-from load.user import Agent
+from load.sharing.clocks import clock_id
+from load.sharing.dispatch import open_roster
+from load.sharing.messages import BEGIN, CUT, SHARE
+from load.sharing.processes import Processes
+from load.sharing.roster import Roster
+from load.sharing.share import pack
 from scenarios.visit.ledger import Ledger
 
 __all__ = ["Conductor", "ensure_shareable"]

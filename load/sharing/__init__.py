@@ -1,0 +1,1 @@
+"""One run by several processes and machines, over Locust's master and workers."""
