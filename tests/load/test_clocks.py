@@ -11,11 +11,11 @@ import load
 HOME = Path(load.__file__).parent
 WALL = {"time", "time_ns", "now", "utcnow", "today", "localtime", "gmtime", "ctime", "getatime", "getmtime"}
 ALLOWED = {
-    "figures.py": "Locust keeps its statistics by the wall clock's seconds; no figure of Vigie's comes from them",
     "folder.py": "the name of a run's folder",
     "locustfile.py": "when a run began, for its reader",
+    "measuring/figures.py": "Locust keeps its statistics by the wall clock's seconds; no figure of Vigie's comes from them",
     "run.py": "when a run began, for its reader",
-    "steady.py": "what Locust takes for the wall clock: read once, and gone on from by the monotonic one",
+    "sharing/steady.py": "what Locust takes for the wall clock: read once, and gone on from by the monotonic one",
 }
 
 
