@@ -15,7 +15,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from reports.files import ReportError
+from reports.files import ReportError, unfinished
 from reports.load import LoadReport, read_load
 from reports.model import Document, Text
 from reports.statistics import Difference, difference, holm
@@ -99,7 +99,9 @@ def read_side(folder: Path) -> Side:
             f"{folder}: no verdict.json or load.json in it, nor in its folders; is this a run, or a folder of runs?"
         )
     verdicts = [read(run / "verdict.json") for run in runs if (run / "verdict.json").exists()]
-    loads, notes = [], []
+    loads = []
+    told = [(each.name, unfinished(each)) for each in sorted({folder, *runs, *(each for each in _children(folder))})]
+    notes = [f"{name} is left out: it never wrote its {missing}" for name, missing in told if missing]
     for run in runs:
         if (run / "load.json").exists():
             report = read_load(run / "load.json")

@@ -11,7 +11,7 @@ import os
 import tempfile
 from pathlib import Path
 
-__all__ = ["ReportError", "read_text", "write_atomically"]
+__all__ = ["ReportError", "read_text", "unfinished", "write_atomically"]
 
 
 class ReportError(Exception):
@@ -43,6 +43,15 @@ def write_atomically(path: Path, text: str) -> None:
     except BaseException:
         fresh.unlink(missing_ok=True)
         raise
+
+
+def unfinished(folder: Path) -> str:
+    """Name the document that a run began to work for in this folder and never wrote, being killed; else nothing."""
+    # A load run begins with the servers' figures, checks and proofs with their evidence.
+    if (folder / "server-metrics.jsonl").exists() and not (folder / "load.json").exists():
+        return "load.json"
+    told = any((folder / name).exists() for name in ("verdict.json", "proof.json"))
+    return "verdict.json" if (folder / "evidence").is_dir() and not told else ""
 
 
 def read_text(path: Path) -> str:

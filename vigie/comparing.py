@@ -13,7 +13,7 @@ from rich.text import Text
 from conformance.proof import code_of
 from reports.compare import Comparison, Found, Judgement, compare, exit_code, read_side
 from reports.compare_markdown import comparison_markdown
-from reports.files import write_atomically
+from reports.files import unfinished, write_atomically
 from reports.load import read_load
 from reports.model import dumped
 from reports.proof import read as read_proof
@@ -104,10 +104,15 @@ def gate(options: Namespace, console: Console) -> int:
 
 def _of_run(folder: Path, console: Console) -> list[int]:
     """Give what the documents of a run, or of each run in a folder, come to."""
-    documents = sorted({*_documents(folder), *(path for each in _folders(folder) for path in _documents(each))})
-    if not documents:
+    folders = [folder, *sorted(_folders(folder))]
+    documents = sorted({path for each in folders for path in _documents(each)})
+    killed = [(each, missing) for each in folders if (missing := unfinished(each))]
+    if not documents and not killed:
         raise WrongUse(f"{folder}: no verdict.json or load.json in it, nor in its folders; is this a run, or a folder of runs?")
     codes = []
+    for each, missing in killed:
+        console.print(Text(f"{each}: {Outcome.CANNOT_TELL}, its run never wrote its {missing}", style="yellow"), soft_wrap=True)
+        codes.append(3)
     for path in documents:
         outcome, said = _outcome(path)
         code = {Outcome.HOLDS: 0, Outcome.DOES_NOT_HOLD: 1, Outcome.CANNOT_TELL: 3}[outcome]

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from reports.compare import read_side
 from reports.files import ReportError
 from reports.load import Capacity, LoadReport, write_load
 from reports.proof import Proof, Tried, make_proof
@@ -131,6 +132,20 @@ def test_a_broken_rule_is_told_before_a_slower_one(tmp_path: Path) -> None:
     broken = checked(tmp_path / "broken", **{"REG-1": Status.FAIL})
     runs(broken, *(load_run(200 + n) for n in range(4)))
     assert opened(after, broken, baseline=before)[0] == 1
+
+
+@pytest.mark.parametrize(("begun", "missing"), [("server-metrics.jsonl", "load.json"), ("evidence/a.json", "verdict.json")])
+def test_the_gate_closes_for_a_run_that_was_killed_beside_those_that_hold(begun: str, missing: str, tmp_path: Path) -> None:
+    """It told nothing, and passed for one that was not there."""
+    runs(tmp_path, load_run(100))
+    killed = tmp_path / "run-1"
+    (killed / begun).parent.mkdir(parents=True)
+    (killed / begun).touch()
+    code, said = opened(tmp_path)
+    assert code == 3
+    assert f"{killed}: cannot-tell, its run never wrote its {missing}" in said
+    assert opened(killed)[0] == 3
+    assert read_side(tmp_path).notes == [f"run-1 is left out: it never wrote its {missing}"]
 
 
 @pytest.mark.parametrize(
