@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
-from reports.load import Capacity, LoadReport
+from reports.load import Capacity, LoadReport, RateTried
 from reports.load_page import figure
 from reports.verdict import Outcome
 
@@ -178,14 +178,9 @@ def answer(search: Search, tired: str = "") -> Capacity:
         confirmed=low is not None and high is not None and _next(search) is None,
         gave_way=(_reasons(search, high) if high is not None or not tired else ()) or _generators(tired),
         trials=tuple(
-            {
-                "rate": t.rate,
-                "held": t.held,
-                "near": t.near,
-                "gave_way": list(t.gave_way),
-                "invalid": t.invalid,
-                "fixed_work_ms": t.fixed_work_ms,
-            }
+            RateTried(
+                rate=t.rate, held=t.held, near=t.near, gave_way=t.gave_way, invalid=t.invalid, fixed_work_ms=t.fixed_work_ms
+            )
             for t in search.trials
         ),
     )

@@ -356,7 +356,8 @@ def _of_run(report: LoadReport) -> dict[str, float]:
         if window.window == "measured":
             found[_DELIVERIES] = window.deliveries_per_second
             found[_ACHIEVED] = window.done / window.offered if window.offered else 0.0
-    return {name: value for name, value in found.items() if value > 0}
+    # Next to nothing has no ratio either: a number so small comes of no run.
+    return {name: value for name, value in found.items() if value > 1e-12}
 
 
 def exit_code(comparison: Comparison) -> int:

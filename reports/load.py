@@ -10,10 +10,10 @@ import statistics
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, Field, NonNegativeFloat, NonNegativeInt, model_validator
+from pydantic import AwareDatetime, Field, model_validator
 
 from reports.files import write_atomically
-from reports.model import Document, Text, dumped, read_document
+from reports.model import Amount, Count, Document, Moment, Seconds, Text, dumped, read_document
 from reports.redaction import Redactor
 from reports.verdict import Deployment, Outcome
 
@@ -28,6 +28,7 @@ __all__ = [
     "Offence",
     "Probe",
     "ProfileTold",
+    "RateTried",
     "Series",
     "Slice",
     "Violation",
@@ -61,7 +62,7 @@ class Objective(Document):
     value: float | None
     bound: float
     bound_is: Literal["at-most", "at-least"]
-    unit: str = ""
+    unit: Text = ""
     met: bool
     detail: Text = ""
 
@@ -79,15 +80,15 @@ class WindowFigures(Document):
     """Counts and rates of one window of the run."""
 
     window: Window
-    seconds: NonNegativeFloat
-    offered: NonNegativeInt
-    done: NonNegativeInt
-    dropped: NonNegativeInt
-    offered_per_second: NonNegativeFloat
-    achieved_per_second: NonNegativeFloat
-    sends_per_second: NonNegativeFloat
-    deliveries_per_second: NonNegativeFloat
-    counts: dict[str, int] = Field(default_factory=dict)
+    seconds: Seconds
+    offered: Count
+    done: Count
+    dropped: Count
+    offered_per_second: Amount
+    achieved_per_second: Amount
+    sends_per_second: Amount
+    deliveries_per_second: Amount
+    counts: dict[Text, Count] = Field(default_factory=dict)
 
 
 class Latency(Document):
@@ -100,16 +101,16 @@ class Latency(Document):
     name: Text
     from_actual: bool = False
     window: Window
-    room_size: str = ""
-    kind: str = ""
-    count: NonNegativeInt
-    negative: NonNegativeInt = 0
-    mean: float | None = None
-    p50: float | None = None
-    p90: float | None = None
-    p99: float | None = None
-    p999: float | None = None
-    max: float | None = None
+    room_size: Text = ""
+    kind: Text = ""
+    count: Count
+    negative: Count = 0
+    mean: Amount | None = None
+    p50: Amount | None = None
+    p90: Amount | None = None
+    p99: Amount | None = None
+    p999: Amount | None = None
+    max: Amount | None = None
     histogram: str = ""
 
 
@@ -119,7 +120,7 @@ class Offence(Document):
     kind: Text
     event_id: Text
     device: int
-    at: float
+    at: Moment
     reason: Text = ""
 
 
@@ -127,16 +128,16 @@ class Probe(Document):
     """A rule that was probed under load, and how often it held."""
 
     name: Text
-    held: NonNegativeInt = 0
-    violated: NonNegativeInt = 0
-    broken: NonNegativeInt = 0
+    held: Count = 0
+    violated: Count = 0
+    broken: Count = 0
 
 
 class Violation(Document):
     """What a probe found that did not hold, or why it came to no answer."""
 
     name: Text
-    at: float
+    at: Moment
     result: Literal["violated", "broken"]
     message: Text = ""
 
@@ -151,21 +152,21 @@ class Worker(Document):
     name: Text
     state: Literal["finished", "lost"] = "finished"
     host: Text = ""
-    processor: float | None = None
-    people: NonNegativeInt | None = None
-    offered: NonNegativeInt | None = None
-    missing: NonNegativeInt = 0
-    clock_bound_ms: NonNegativeFloat | None = None
+    processor: Amount | None = None
+    people: Count | None = None
+    offered: Count | None = None
+    missing: Count = 0
+    clock_bound_ms: Amount | None = None
 
 
 class Health(Document):
     """The generator's own figures, and what keeps the run from being believed."""
 
-    processor: float | None = None
-    loop_lag_ms: float | None = None
-    slip_ms: float | None = None
-    dropped: float | None = None
-    bounds: dict[str, float] = Field(default_factory=dict)
+    processor: Amount | None = None
+    loop_lag_ms: Amount | None = None
+    slip_ms: Amount | None = None
+    dropped: Amount | None = None
+    bounds: dict[Text, float] = Field(default_factory=dict)
     ailments: tuple[Text, ...] = ()
     flattering: tuple[Text, ...] = ()
 
@@ -173,23 +174,23 @@ class Health(Document):
 class Bands(Document):
     """Latencies of a moment, in milliseconds."""
 
-    p50: float
-    p90: float
-    p99: float
-    max: float
+    p50: Amount
+    p90: Amount
+    p99: Amount
+    max: Amount
 
 
 class Slice(Document):
     """A moment of the run: `at` in seconds since the start, rates a second, latencies by the time of intention."""
 
-    at: float
-    offered: NonNegativeFloat = 0
-    achieved: NonNegativeFloat = 0
-    sends: NonNegativeFloat = 0
-    deliveries: NonNegativeFloat = 0
-    errors: NonNegativeFloat = 0
-    limited: NonNegativeFloat = 0
-    dropped: NonNegativeFloat = 0
+    at: Moment
+    offered: Amount = 0
+    achieved: Amount = 0
+    sends: Amount = 0
+    deliveries: Amount = 0
+    errors: Amount = 0
+    limited: Amount = 0
+    dropped: Amount = 0
     acknowledged: Bands | None = None
     delivered: Bands | None = None
 
@@ -198,19 +199,30 @@ class Series(Document):
     """A figure over time, the server's or the generator's: pairs of seconds since the start and value."""
 
     name: Text
-    unit: str = ""
-    points: tuple[tuple[float, float], ...] = ()
+    unit: Text = ""
+    points: tuple[tuple[Moment, float], ...] = ()
+
+
+class RateTried(Document):
+    """One trial of a search: whether this rate held, near its bounds or not, and what gave way; `load.capacity.Trial`."""
+
+    rate: Amount
+    held: bool = False
+    near: bool = False
+    gave_way: tuple[Text, ...] = ()
+    invalid: Text = ""
+    fixed_work_ms: Amount | None = None
 
 
 class Capacity(Document):
     """The answer of a search for the limit: it lies between two rates, and this gave way first."""
 
-    low: float | None
-    high: float | None
-    unit: str = "arrivals per second"
+    low: Amount | None
+    high: Amount | None
+    unit: Text = "arrivals per second"
     confirmed: bool = False
     gave_way: tuple[Text, ...] = ()
-    trials: tuple[dict[str, Any], ...] = ()
+    trials: tuple[RateTried, ...] = ()
 
 
 class LoadReport(Document):
@@ -221,15 +233,15 @@ class LoadReport(Document):
     cut_short: Text = ""
     left_behind: Text = ""
     started: AwareDatetime
-    seconds: NonNegativeFloat
-    step: float = 1.0
+    seconds: Seconds
+    step: Annotated[Seconds, Field(gt=0)] = 1.0
     profile: ProfileTold
     command: Text = ""
     deployment: Deployment
     objectives: tuple[Objective, ...]
     windows: tuple[WindowFigures, ...] = ()
     latencies: tuple[Latency, ...] = ()
-    counts: dict[str, int] = Field(default_factory=dict)
+    counts: dict[Text, Count] = Field(default_factory=dict)
     offences: tuple[Offence, ...] = ()
     probes: tuple[Probe, ...] = ()
     violations: tuple[Violation, ...] = ()

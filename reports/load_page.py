@@ -10,6 +10,7 @@ from hdrh.histogram import HdrHistogram
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
+from reports.files import ReportError
 from reports.load import Bands, Latency, LoadReport, Slice
 from reports.page import content_hash, duration
 from reports.plots import Axis, Band, Line, Shade, plot, tail_axis, time_axis, value_axis
@@ -75,7 +76,8 @@ def _plots(report: LoadReport) -> list[tuple[str, str, Markup]]:
     ):  # fmt: skip
         if bands:
             found.append((title, f"{said}; by the moment it was meant to be sent", _over_time(title, x, shades, bands)))
-    tail = [part for part in report.latencies if part.window == "measured" and part.of == "message" and not part.room_size]
+    measured = [part for part in report.latencies if part.window == "measured" and part.of == "message"]
+    tail = [part for part in measured if part.histogram and not part.room_size]
     if tail:
         title = "Distribution by percentile"
         found.append((title, "measured window; every nine as wide as the one before", _by_percentile(title, tail)))
@@ -112,13 +114,21 @@ def _over_time(title: str, x: Axis, shades: list[Shade], bands: list[tuple[Slice
 def _by_percentile(title: str, parts: Sequence[Latency]) -> Markup:
     lines, values = [], []
     for number, part in enumerate(parts, start=1):
-        histogram = HdrHistogram.decode(part.histogram.encode("ascii"))
+        histogram = _decoded(part)
         # Beyond the last record a curve would only repeat it.
         ranks = [p for p in _TAIL if p <= 1 - 0.5 / max(part.count, 1)]
         points = [(1 / (1 - p), histogram.get_value_at_percentile(p * 100) / 1000) for p in ranks]
         lines.append(Line(part.name, points, (number - 1) % 6 + 1, dashed=number > 6))
         values += [value for _, value in points]
     return plot(title, tail_axis(), value_axis(values, log=True, label="ms"), lines)
+
+
+def _decoded(part: Latency) -> HdrHistogram:
+    try:
+        return HdrHistogram.decode(part.histogram.encode("ascii"))
+    except Exception as error:  # the library's own have nothing in common
+        said = " ".join(str(error).split()) or type(error).__name__
+        raise ReportError(f"latencies: the histogram of {part.name} cannot be read: {said}") from error
 
 
 def _rates(title: str, x: Axis, shades: list[Shade], slices: Sequence[Slice]) -> Markup:

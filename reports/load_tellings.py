@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from xml.etree import ElementTree
 
-from reports.files import write_atomically
+from reports.files import ReportError, write_atomically
 from reports.junit import document, end, new_case
 from reports.load import LoadReport, read_load
 from reports.load_page import figure, load_page
@@ -17,16 +17,20 @@ __all__ = ["load_junit", "load_markdown", "make_load"]
 
 
 def make_load(folder: Path) -> Path:
-    """Write page, JUnit and summary of a load run; gives the page's path.
+    """Write page, JUnit and summary of a load run; gives the page's path. Raises ReportError, one line, where it cannot.
 
     In a folder that has a verdict too, the verdict's files keep their names and these begin with `load`.
     """
     report = read_load(folder / "load.json")
+    try:
+        drawn = load_page(report)
+    except ReportError as error:
+        raise ReportError(f"{folder / 'load.json'}: {error}") from error
     beside = (folder / "verdict.json").exists()
     write_atomically(folder / ("load-junit.xml" if beside else "junit.xml"), load_junit(report))
     write_atomically(folder / ("load-summary.md" if beside else "summary.md"), load_markdown(report))
     page = folder / ("load.html" if beside else "index.html")
-    write_atomically(page, load_page(report))
+    write_atomically(page, drawn)
     return page
 
 

@@ -6,11 +6,11 @@ import json
 from pathlib import Path
 from typing import Annotated, Any, NoReturn, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from reports.files import ReportError, read_text
 
-__all__ = ["Document", "Text", "dumped", "parsed", "read_document", "well_formed"]
+__all__ = ["Amount", "Count", "Document", "Moment", "Seconds", "Text", "dumped", "parsed", "read_document", "well_formed"]
 
 D = TypeVar("D", bound="Document")
 
@@ -30,6 +30,13 @@ def well_formed(value: Any) -> Any:
 
 
 Text = Annotated[str, BeforeValidator(well_formed)]
+
+# No run comes to more: further out divisions overflow, and an axis of seconds is never drawn to its end.
+_MOST, _LONGEST = 10**15, 10**8
+Amount = Annotated[float, Field(ge=0, le=_MOST)]
+Count = Annotated[int, Field(ge=0, le=_MOST)]
+Moment = Annotated[float, Field(ge=-_LONGEST, le=_LONGEST)]
+Seconds = Annotated[float, Field(ge=0, le=_LONGEST)]
 
 
 def dumped(value: Any) -> str:
@@ -53,7 +60,10 @@ def read_document(kind: type[D], path: Path) -> D:
     """Read and validate one document. Raises ReportError, in one line, naming the file and the first thing wrong."""
     text = read_text(path)
     try:
-        return kind.model_validate(parsed(text))
+        content = parsed(text)
+        if isinstance(content, dict) and "schema" not in content:
+            raise ReportError(f"{path}: schema: Field required; whatever wrote this, it was no run of Vigie")
+        return kind.model_validate(content)
     except ValidationError as error:
         first, *others = error.errors(include_url=False, include_input=False)
         where = ".".join(str(part) for part in first["loc"]) or "the document"

@@ -74,7 +74,8 @@ class _Drawing:
 
 def value_axis(values: Sequence[float], *, log: bool = False, label: str = "") -> Axis:
     """Give an axis that holds the values, with round ticks."""
-    positive = [value for value in values if value > 0 and math.isfinite(value)]
+    # A figure between these is drawn to scale; beyond, its powers of ten have no float.
+    positive = [value for value in values if 1e-12 < value < 1e300]
     if log:
         low = 10 ** math.floor(math.log10(min(positive, default=1.0)))
         high = 10 ** math.ceil(math.log10(max(positive, default=10.0)) + 1e-9)

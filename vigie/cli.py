@@ -153,7 +153,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # What stands in the buffer may meet a reader who went away as well, or a full disk.
         sys.stdout.flush()
     except (FixtureError, ReportError, CatalogueError, commands.WrongUse) as error:
-        sys.stderr.write(f"vigie {options.command}: {error}\n")
+        # A name of somebody else's that has an end of line in it is told in one line, too.
+        sys.stderr.write(f"vigie {options.command}: {' '.join(str(error).splitlines())}\n")
         return NOT_SET_UP
     except KeyboardInterrupt:
         sys.stderr.write(f"vigie {options.command}: interrupted; what it started is ended\n")

@@ -72,9 +72,7 @@ def test_a_rate_that_holds_once_and_gives_way_once_lies_inside_the_answer() -> N
     assert found.low is not None
     assert found.high is not None
     assert found.low < 14.14 < found.high
-    contradicted = [
-        t["rate"] for t in found.trials if {o["held"] for o in found.trials if o["rate"] == t["rate"]} == {True, False}
-    ]
+    contradicted = [t.rate for t in found.trials if {o.held for o in found.trials if o.rate == t.rate} == {True, False}]
     assert all(found.low < rate < found.high for rate in contradicted)
 
 
@@ -95,7 +93,7 @@ def test_searches_on_a_good_and_a_bad_day_overlap() -> None:
     assert all(each.confirmed for each in found)
     assert max(each.low or 0 for each in found) < 50 < min(each.high or 0 for each in found)
     for each in found:
-        assert all(not trial["near"] for trial in each.trials if trial["rate"] in (each.low, each.high))
+        assert all(not trial.near for trial in each.trials if trial.rate in (each.low, each.high))
 
 
 @pytest.mark.parametrize(
@@ -114,7 +112,7 @@ def test_a_rate_tells_how_fast_the_machine_was_while_it_was_measured() -> None:
     unknown = report(profile(), play(profile(), Server()))
     trials = [Trial.of(50, told), Trial.of(50, unknown)]
     assert [trial.fixed_work_ms for trial in trials] == [2.25, None]
-    assert [each["fixed_work_ms"] for each in answer(Search(50, trials=trials)).trials] == [2.25, None]
+    assert [each.fixed_work_ms for each in answer(Search(50, trials=trials)).trials] == [2.25, None]
 
 
 def test_a_machine_s_speed_changed_by_a_factor_where_there_is_something_to_compare() -> None:
@@ -194,7 +192,7 @@ def test_a_tired_generator_whose_server_holds_all_that_it_can_ask_says_how_much_
 def test_a_generator_that_can_do_nothing_at_all_ends_at_the_least() -> None:
     found = find(tired_above(0, Queue(1000, noise=0)), Search(4, floor=1))
     assert (found.low, found.high, found.confirmed) == (None, None, False)
-    assert [trial["rate"] for trial in found.trials] == [4, 4, 2, 2, 1, 1]
+    assert [trial.rate for trial in found.trials] == [4, 4, 2, 2, 1, 1]
     assert found.gave_way == ("the generator itself: loop lag",)
 
 
@@ -209,7 +207,7 @@ def test_a_rate_that_cannot_be_believed_any_more_ends_the_search() -> None:
 
     found = find(run, Search(10))
     assert not found.confirmed
-    assert [bool(trial["invalid"]) for trial in found.trials].count(True) <= 4
+    assert [bool(trial.invalid) for trial in found.trials].count(True) <= 4
 
 
 def test_one_run_that_cannot_be_believed_is_made_again() -> None:

@@ -10,7 +10,9 @@ from hdrh.histogram import HdrHistogram
 from pydantic import ValidationError
 
 from load.report import tell, tell_capacity
-from reports.load import Capacity, LoadReport, Violation, Worker, read_load
+from reports.files import ReportError
+from reports.load import Capacity, LoadReport, RateTried, Violation, Worker, read_load
+from reports.load_tellings import make_load
 from reports.redaction import Redactor
 from reports.verdict import Outcome
 from tests.load.simulated import TEXT, Server, play, profile, report
@@ -106,7 +108,7 @@ def test_the_answer_of_a_search_tells_no_secret(tmp_path: Path) -> None:
     held = report(profile(), play(profile(), Server())).model_copy(update={"violations": (leaky,)})
     redactor = Redactor()
     redactor.learn("tres-secret")
-    trial = {"rate": 50.0, "held": True, "near": True, "gave_way": [], "invalid": "", "fixed_work_ms": 1.75}
+    trial = RateTried(rate=50.0, held=True, near=True, fixed_work_ms=1.75)
     answer = Capacity(low=50.0, high=None, trials=(trial,))
     tell_capacity({50.0: held}, answer, tmp_path, redactor=redactor)
     assert "tres-secret" not in "".join(each.read_text() for each in tmp_path.iterdir())
@@ -146,6 +148,20 @@ def test_the_report_carries_every_histogram_in_the_librarys_own_format(tmp_path:
     library = HdrHistogram.decode(part.histogram.encode())
     assert library.get_total_count() == part.count == measures.tally.total("decrypted-crowd", "measured")
     assert library.get_value_at_percentile(99) / 1000 == pytest.approx(part.p99, rel=0.002)
+
+
+@pytest.mark.parametrize("histogram", ["x", "AAAA", "\ud800", "HISTFAAAAAEA"])
+def test_a_histogram_that_is_none_is_told_in_one_line(histogram: str, tmp_path: Path) -> None:
+    tell(report(profile(), play(profile(), Server())), tmp_path)
+    content = json.loads((tmp_path / "load.json").read_text())
+    stage = next(each for each in content["latencies"] if each["window"] == "measured" and not each["room_size"])
+    stage["histogram"] = histogram
+    (tmp_path / "load.json").write_text(json.dumps(content))
+    with pytest.raises(
+        ReportError, match=rf"load\.json: latencies: the histogram of {stage['name']} cannot be read: "
+    ) as caught:
+        make_load(tmp_path)
+    assert "\n" not in str(caught.value)
 
 
 def test_the_page_stands_alone_and_draws_everything(tmp_path: Path) -> None:

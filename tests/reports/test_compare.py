@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -194,3 +195,48 @@ def test_a_corrupt_run_is_refused(tmp_path: Path) -> None:
     write_atomically(tmp_path / "load.json", dumped({"schema": "vigie.load/1"}))
     with pytest.raises(ReportError, match=r"load\.json: "):
         read_side(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "told"),
+    [
+        (("counts", "lost"), 10**400, "counts.lost: Input should be less than or equal to 1000000000000000"),
+        (("counts", "lost"), -1, "counts.lost: Input should be greater than or equal to 0"),
+        (("windows", 0, "done"), 10**400, "windows.0.done: Input should be less"),
+        (("windows", 0, "offered"), -400, "windows.0.offered: Input should be greater"),
+        (("latencies", 0, "p99"), -100, "latencies.0.p99: Input should be greater"),
+        (("latencies", 0, "p99"), 1e300, "latencies.0.p99: Input should be less"),
+        (("latencies", 0, "p99"), "100 ms", "latencies.0.p99: Input should be a valid number"),
+        (("seconds",), 1e308, "seconds: Input should be less"),
+        (("step",), 0, "step: Input should be greater than 0"),
+        (("health", "loop_lag_ms"), -1, "health.loop_lag_ms: Input should be greater"),
+        (("schema",), "vigie.load/0", "schema: Input should be 'vigie.load/1'"),
+        (("schema",), None, "schema: Field required"),
+        (("objectives",), None, "objectives: Field required"),
+    ],
+    ids=lambda value: str(value)[:20],
+)
+def test_a_figure_that_no_run_has_is_refused_in_one_line_with_its_place(
+    key: tuple[str | int, ...], value: object, told: str, tmp_path: Path
+) -> None:
+    """Ten to the 400th messages were a traceback, and fewer than none were the same as none."""
+    content: Any = load_run(100).model_dump(mode="json", by_alias=True)
+    *way, last = key
+    inside = content
+    for each in way:
+        inside = inside[each]
+    inside[last] = value
+    if value is None:
+        del inside[last]
+    write_atomically(tmp_path / "load.json", dumped(content))
+    with pytest.raises(ReportError) as caught:
+        read_side(tmp_path)
+    assert str(caught.value).startswith(f"{tmp_path / 'load.json'}: {told}")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_rate_next_to_nothing_is_nothing() -> None:
+    """By its ratio the other side was better by a number that is none."""
+    found = compare(loads(100, 2, deliveries=5e-324), loads(100, 2))
+    rate = next(figure for figure in found.figures if figure.name == "deliveries per second")
+    assert rate.detail == "nothing in 2 of 2 runs of A"

@@ -155,7 +155,7 @@ def test_a_search_for_the_limit_has_people_come_once_and_tells_what_it_knows(war
         search.end(3)
     report = crowded.told(out)
     assert report.cut_short and report.capacity is not None and "there after" not in search.text
-    assert [(trial["rate"], trial["held"]) for trial in report.capacity.trials] == [(1.0, True), (2.0, True)]
+    assert [(trial.rate, trial.held) for trial in report.capacity.trials] == [(1.0, True), (2.0, True)]
     assert (report.capacity.low, report.capacity.high, report.capacity.confirmed) == (2.0, None, False)
     assert "before, all of their devices give the keys" in search.text, "what comes before second 0 is not announced"
     assert search.text.count("keys of their rooms after") == 1, "they came anew"
