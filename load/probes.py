@@ -122,9 +122,10 @@ PROBES: dict[str, Probe] = {
 
 def ensure_known(profile: Profile) -> None:
     """Raise `ProfileError` when a profile asks for a probe that there is not."""
-    for plan in profile.probes:
+    for number, plan in enumerate(profile.probes):
         if plan.name not in PROBES:
-            raise ProfileError(f"profile {profile.name}: probes: no probe {plan.name!r}; probes are {', '.join(PROBES)}")
+            where = profile.where("probes", number, "name")
+            raise ProfileError(f"{where}: no probe {plan.name!r}; probes are {', '.join(PROBES)}")
 
 
 async def run_probe(name: str, context: ProbeContext) -> tuple[ProbeResult, str]:

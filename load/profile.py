@@ -54,7 +54,7 @@ class Population(_Part):
     their rooms before second 0, as in conversations that are under way; without, the first message in each room does.
     """
 
-    people: Number = Field(ge=2)
+    people: Annotated[int, Field(ge=2, le=1_000_000)]
     guests: Number = 0
     two_devices: Share = 0.2
     canaries: Share = 0.02
@@ -109,6 +109,8 @@ class Profile(_Part):
     _base: Path = PrivateAttr(default=Path())
     _factor: float = PrivateAttr(default=1.0)
     _recording: str | None = PrivateAttr(default=None)
+    _file: str = PrivateAttr(default="")
+    _text: str = PrivateAttr(default="")
 
     @model_validator(mode="after")
     def _adds_up(self) -> Self:
@@ -136,6 +138,11 @@ class Profile(_Part):
     def recording(self) -> str | None:
         """The text of what is replayed, where its file is another machine's."""
         return self._recording
+
+    def where(self, *key: str | int) -> str:
+        """Name a place of the profile for an error that reading it does not find: file, line and key."""
+        line = f"{self._file}:{line_of(self._text, key)}" if self._file else f"profile {self.name}"
+        return f"{line}: {'.'.join(map(str, key))}"
 
     def told(self) -> dict[str, Any]:
         """Give the whole profile as its file has it, and by how much its rates are multiplied."""
@@ -173,12 +180,16 @@ class Profile(_Part):
         except (ValueError, RecursionError) as error:
             raise ProfileError(f"{where}: not TOML: {error}") from None
         try:
-            return cls.model_validate(content)
+            profile = cls.model_validate(content)
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             key = _key(content, first["loc"])
+            if first["type"].startswith("union_tag"):
+                key = (*key, "shape")
             told = ".".join(map(str, key)) or "(whole file)"
             raise ProfileError(f"{where}:{line_of(text, key)}: {told}: {first['msg']}") from None
+        profile._file, profile._text = where, text
+        return profile
 
     def with_changes(
         self,

@@ -21,6 +21,7 @@ from fixtures.embedded import Embedded
 from fixtures.errors import DeploymentError
 from fixtures.ports import ensure_free
 from fixtures.stack import Plan
+from load.arrivals import peak_rate
 from load.probes import ensure_known
 from load.profile import Profile, names
 from scenarios.visit.made import is_visited
@@ -111,11 +112,12 @@ def _populate(options: Namespace, console: Console) -> int:
 
 def _start(options: Namespace, console: Console, more: list[str]) -> int:
     # A mistake in it is told before anything starts.
-    profile = Profile.read(options.profile)
-    profile.with_changes(
+    profile = Profile.read(options.profile).with_changes(
         rate=getattr(options, "rate", None), people=options.people, measured=getattr(options, "measured", None)
     )
     ensure_known(profile)
+    # A recording is read to its end.
+    peak_rate(profile)
     with ExitStack() as standing:
         if options.deployment == "embedded":
             with StartProgress(console) as shown:

@@ -168,6 +168,7 @@ def test_every_profile_that_comes_with_the_project_can_be_played(name: str) -> N
     ("wrong", "right", "told"),
     [
         ("people = 10", "people = -10", "tried.toml:5: population.people: Input should be greater"),
+        ("people = 10", "people = 1", "tried.toml:5: population.people: Input should be greater"),
         ("send = 3", "sendd = 3", "tried.toml:6: mix.sendd: "),
         ("lost", "lots", "tried.toml:8: objectives.0.figure: "),
         ('name = "tried"', "", "tried.toml:1: name: Field required"),
@@ -183,6 +184,8 @@ def test_every_profile_that_comes_with_the_project_can_be_played(name: str) -> N
         ("mix =", "files = { shape = 'pareto', tail = 1e-300 }\nmix =", "tried.toml:6: files.tail: .* greater"),
         ("mix =", "probes = [{ name = 'a', every = 1e-300 }]\nmix =", "tried.toml:6: probes.0.every: .* greater"),
         ("people = 10", "people = 10, rooms = { direct = 1000000000 }", "population.rooms.direct: Input should be less"),
+        ('shape = "constant"', 'shape = "flat"', "tried.toml:9: arrivals.shape: Input tag 'flat'"),
+        ('shape = "constant", ', "", "tried.toml:9: arrivals.shape: Unable to extract tag"),
         ("people = 10", f"people = {'9' * 5000}", "tried.toml: not TOML: Exceeds the limit"),
         ("people = 10", f"people = {'[' * 5000}{']' * 5000}", "tried.toml: not TOML: .*recursion"),
     ],

@@ -78,7 +78,7 @@ async def test_a_guest_who_finds_somebody_is_a_violation() -> None:
 
 
 def test_a_profile_that_asks_for_an_unknown_probe_is_refused() -> None:
-    with pytest.raises(ProfileError, match="no probe 'dance'; probes are"):
+    with pytest.raises(ProfileError, match=r"simulated\.toml:1: probes\.0\.name: no probe 'dance'; probes are"):
         ensure_known(profile('probes = [{ name = "dance", every = 1 }]\n' + TEXT))
     for name in PROBES:
         ensure_known(profile(f'probes = [{{ name = "{name}", every = 1 }}]\n' + TEXT))

@@ -223,6 +223,23 @@ def test_wrong_use_is_told_in_a_line(vigie: Vigie, arguments: tuple[str, ...], s
     assert ran.returncode == 4 and said in ran.stderr and len(ran.stderr.strip().splitlines()) == 1
 
 
+@pytest.mark.parametrize(
+    ("recording", "said"),
+    [("at\n1\nsoon\n", "day.csv:3: at: 'soon' is no number of seconds"), (None, "day.csv: cannot be read: ")],
+)
+def test_a_recording_with_a_mistake_is_told_before_anything_starts(
+    vigie: Vigie, tmp_path: Path, recording: str | None, said: str
+) -> None:
+    """Its deployment was started for it first."""
+    if recording:
+        (tmp_path / "day.csv").write_text(recording)
+    path, constant = tmp_path / "replayed.toml", 'shape = "constant"\nrate = 1.0\n'
+    assert constant in PROFILE
+    path.write_text(PROFILE.replace(constant, 'shape = "replay"\nfile = "day.csv"\n'))
+    ran = vigie("load", "--profile", str(path))
+    assert (ran.returncode, ran.stdout) == (4, "") and said in ran.stderr and len(ran.stderr.splitlines()) == 1
+
+
 @pytest.mark.parametrize("option", ["--web", "--prometheus"])
 def test_a_port_that_is_taken_is_told_before_anything_starts(vigie: Vigie, option: str) -> None:
     """Nobody looks at a page that is not there for the length of a run."""
