@@ -41,6 +41,8 @@ def find_evidence(folder: Path, verdict: Verdict) -> dict[str, Found]:
 
 def _found(folder: Path, relative: str) -> Found:
     path = folder / relative
+    if "\0" in relative:
+        return Found(problem="its name is none that a file can have")
     # A verdict that came by mail must not make the page carry files from elsewhere.
     if not path.resolve().is_relative_to(folder.resolve()):
         return Found(problem=f"{relative} lies outside the run's folder")

@@ -88,7 +88,7 @@ class Check(Document):
     seconds: NonNegativeFloat = 0.0
     message: Text = ""
     title: Text = ""
-    evidence: str | None = None
+    evidence: Text | None = None
 
     @field_validator("status")
     @classmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from types import ModuleType
@@ -127,6 +128,14 @@ def test_evidence_outside_the_folder_is_not_carried(run_folder: Path, tmp_path_f
     moved = verdict.model_copy(update={"rules": (rule.model_copy(update={"checks": (check,)}),)})
     (found,) = find_evidence(run_folder, moved).values()
     assert found.evidence is None and "outside" in found.problem
+
+
+@pytest.mark.parametrize("name", ["evidence/\ud800.json", "evidence/\0.json"])
+def test_a_name_that_no_file_has_is_no_traceback(run_folder: Path, name: str) -> None:
+    content = json.loads((run_folder / "verdict.json").read_text())
+    next(check for rule in content["rules"] for check in rule["checks"])["evidence"] = name
+    (run_folder / "verdict.json").write_text(json.dumps(content))
+    assert make_all(run_folder).exists()
 
 
 def test_past_its_budget_the_page_links_to_evidence_and_carries_the_worst(run_folder: Path) -> None:
