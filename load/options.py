@@ -36,9 +36,13 @@ def parser() -> argparse.ArgumentParser:
 def told_options(options: argparse.Namespace) -> list[str]:
     """Give the options again, without the paths of this machine."""
     told = ["--profile", Path(options.profile).name]
-    for name in ("rate", "people", "measured", "seed"):
+    for name in ("rate", "measured"):
         if getattr(options, name) is not None:
             told += [f"--{name}", f"{getattr(options, name):.12g}"]
+    # To the last digit: another seed is another run.
+    for name in ("people", "seed"):
+        if getattr(options, name) is not None:
+            told += [f"--{name}", str(getattr(options, name))]
     if options.find_capacity:
         told += ["--find-capacity", "--precision", f"{options.precision:.12g}"]
     if options.expect_workers:

@@ -9,11 +9,12 @@ import pytest
 from load.options import parser, told_options
 
 
-def test_the_command_that_is_told_asks_for_the_same_again() -> None:
-    asked = ["--profile", "smoke", "--rate", "1234567.5", "--seed", "20250711", "--find-capacity", "--precision", "0.25"]
+@pytest.mark.parametrize("seed", ["20250711", "1234567890123456789", "9" * 400])
+def test_the_command_that_is_told_asks_for_the_same_again(seed: str) -> None:
+    asked = ["--profile", "smoke", "--rate", "1234567.5", "--seed", seed, "--find-capacity", "--precision", "0.25"]
     told = told_options(parser().parse_args(["--deployment", "somewhere.toml", *asked]))
     again = parser().parse_args(["--deployment", "somewhere.toml", *told])
-    assert (again.rate, again.seed, again.find_capacity, again.precision) == (1234567.5, 20250711, True, 0.25)
+    assert (again.rate, again.seed, again.find_capacity, again.precision) == (1234567.5, int(seed), True, 0.25)
 
 
 def test_a_search_ends_at_an_answer_as_wide_as_half_of_its_lower_end_unless_asked_otherwise() -> None:
