@@ -39,6 +39,8 @@ from load.sharing.dispatch import open_roster
 from load.sharing.master import Conductor, ensure_shareable
 from load.sharing.steady import keep_locust_steady
 from load.sharing.worker import Part
+from reports.files import ReportError
+from reports.make import forget_load
 
 __all__ = ["Agent"]
 
@@ -80,7 +82,7 @@ def _on_start(environment: Any, **_more: Any) -> None:
             performance, *kept = _made(Performance)
             around = performance.stand(environment)
             gevent.spawn(_run, performance, *kept, lambda: _alone(performance, around))
-    except FixtureError as error:
+    except (FixtureError, ReportError, OSError) as error:
         _complain(environment, error)
 
 
@@ -96,6 +98,9 @@ def _made(kind: Any, workers: int = 1) -> tuple[Any, Store, Visit | None]:
         raise DeploymentError("VIGIE_DEPLOYMENT: name the deployment's TOML")
     deployment, profile = Deployment.read(Path(path)), Profile.read(os.environ.get("VIGIE_PROFILE", "smoke"))
     ensure_known(profile)
+    if out := os.environ.get("VIGIE_OUT"):
+        # A run that is killed must not pass for the one before it.
+        forget_load(aftermath.folder(Path(out)))
     ensure_shareable(profile, workers)
     ensure_allowed(deployment, profile, say)
     ensure_answers(deployment)
@@ -123,7 +128,7 @@ def _run(performance: Performance | Conductor, store: Store, visit: Visit | None
         performance.environment.process_exit_code = tell(report, out, aftermath.redactor(performance.deployment, store))
         aftermath.summarise(report, performance.noticed(), say)
         say(f"page: {out / 'index.html'}")
-    except FixtureError as error:
+    except (FixtureError, ReportError, OSError) as error:
         _complain(performance.environment, error)
     finally:
         if visit is not None and (stays := visit.end(say)):
@@ -133,9 +138,10 @@ def _run(performance: Performance | Conductor, store: Store, visit: Visit | None
         store.close()
 
 
-def _complain(environment: Any, error: FixtureError) -> None:
+def _complain(environment: Any, error: FixtureError | ReportError | OSError) -> None:
     """Say in a line what keeps the run from being made, and end Locust."""
-    sys.stderr.write(f"vigie load: {error}\n")
+    said = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename else str(error)
+    sys.stderr.write(f"vigie load: {said}\n")
     environment.process_exit_code = NOT_SET_UP
     gevent.spawn(_end, environment)
 

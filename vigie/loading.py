@@ -91,6 +91,12 @@ def _load(options: Namespace, console: Console) -> int:
     if options.find_capacity:
         more.append("--find-capacity")
     if options.out:
+        try:
+            options.out.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise DeploymentError(
+                f"--out {options.out}: cannot be made: {error.strerror or error}; name another folder"
+            ) from None
         more += ["--out", str(options.out.resolve())]
     return _start(options, console, more)
 

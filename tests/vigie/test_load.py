@@ -214,6 +214,7 @@ def test_a_deployment_that_is_not_there_is_told_in_a_line(
         (("--web", "99999"), "'99999' is no port"),
         (("--prometheus", "0"), "'0' is no port"),
         (("--web", "18081", "--prometheus", "18081"), "--web and --prometheus cannot both listen at port 18081"),
+        (("--out", "/dev/null/run"), "--out /dev/null/run: cannot be made: Not a directory; name another folder"),
         (("--precision", "0.2"), "--precision goes with --find-capacity"),
     ],
 )

@@ -164,13 +164,25 @@ def test_by_locusts_own_command(warm: str, profile: Path, tmp_path: Path, apart:
     _books_agree(report)
 
 
-def test_locusts_command_tells_in_a_line_what_is_wrong(tmp_path: Path) -> None:
-    """Without a deployment there is no run: one line says so, exit code 4."""
-    del tmp_path
+@pytest.mark.parametrize(
+    ("deployment", "out", "said"),
+    [
+        ("", "", "VIGIE_DEPLOYMENT: name the deployment's TOML"),
+        ("nobody.toml", "/dev/null/run", "vigie load: /dev/null/run: Not a directory"),
+    ],
+)
+def test_locusts_command_tells_in_a_line_what_is_wrong(tmp_path: Path, deployment: str, out: str, said: str) -> None:
+    """Without a deployment, or a folder for its report, there is no run: one line says so, exit code 4."""
+    if deployment:
+        (tmp_path / deployment).write_text(
+            'schema = "vigie.deployment/1"\nname = "nobody"\n'
+            '[[homeservers]]\nname = "a"\nserver_name = "a.example"\nurl = "http://127.0.0.1:1"\n'
+        )
+        deployment = str(tmp_path / deployment)
     command = (sys.executable, "-m", "locust", "-f", "load/locustfile.py", "--headless", "--only-summary")
-    with watched(*command, VIGIE_DEPLOYMENT="") as run:
+    with watched(*command, VIGIE_DEPLOYMENT=deployment, VIGIE_OUT=out) as run:
         run.end(4)
-        assert "VIGIE_DEPLOYMENT: name the deployment's TOML" in run.text
+        assert said in run.text
 
 
 @pytest.mark.parametrize(
