@@ -5,14 +5,17 @@ Exit codes are the command's: 0 holds, 1 does not hold, 3 cannot tell, 4 could n
 
 from __future__ import annotations
 
-# ruff: noqa: E402 -- before anything else has a socket or a lock
-from gevent import monkey
-
-monkey.patch_all()
-
+# ruff: noqa: E402 -- what loads everything else is to be interrupted at once, and to have no socket or lock of its own before
 import os
 import signal
 import sys
+
+# Under nohup a hang-up is nobody's business.
+_ENDING = [
+    each
+    for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    if each != signal.SIGHUP or signal.getsignal(each) is not signal.SIG_IGN
+]
 
 
 def _too_early(_number: int, _frame: object) -> None:
@@ -22,7 +25,12 @@ def _too_early(_number: int, _frame: object) -> None:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGINT, _too_early)
+    for _number in _ENDING:
+        signal.signal(_number, _too_early)
+
+from gevent import monkey
+
+monkey.patch_all()
 
 import argparse
 import ctypes
@@ -93,10 +101,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Whoever started this and was killed takes it along.
     ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGTERM)
     stop = Event()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in _ENDING:
         gevent.signal_handler(number, stop.set)
     try:
         options = parser().parse_args(arguments)
+        if options.started_by not in (0, os.getppid()):
+            # It was killed before the kernel could be asked.
+            return NOT_SET_UP
         # Locust's web page would take our options for its own.
         del sys.argv[1:]
         if options.worker:
@@ -251,8 +262,13 @@ def _once(options: argparse.Namespace, run: Run) -> int:
     """Run, and tell."""
     out = aftermath.folder(options.out)
     report, performance = run.perform(options, out)
-    code = tell(report, out, aftermath.redactor(run.deployment, run.store))
-    aftermath.write_locusts(performance.environment, out)
+    try:
+        code = tell(report, out, aftermath.redactor(run.deployment, run.store))
+        aftermath.write_locusts(performance.environment, out)
+    except (ReportError, OSError):
+        # A disk that is full must not take with it what hours of load came to.
+        aftermath.summarise(report, performance.noticed(), say)
+        raise
     if stays := run.leave():
         # The report had to be there before, whatever happens meanwhile.
         report = aftermath.with_left_behind(report, stays)

@@ -6,6 +6,7 @@ Locust changes Python's sockets and threads at its import; the commands keep the
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import subprocess
 import sys
@@ -81,7 +82,7 @@ def _whole(text: str) -> int:
 def _load(options: Namespace, console: Console) -> int:
     more = workers.arguments(options)
     if options.worker:
-        return _wait(subprocess.Popen([sys.executable, "-m", "load.run", *more]), _PATIENCE)
+        return _wait(subprocess.Popen([*_command(), *more]), _PATIENCE)
     if options.precision is not None and not options.find_capacity:
         raise DeploymentError("--precision goes with --find-capacity")
     _ensure_ports(options)
@@ -133,12 +134,16 @@ def _start(options: Namespace, console: Console, more: list[str]) -> int:
         else:
             Deployment.read(Path(options.deployment))
             toml = Path(options.deployment).resolve()
-        command = [sys.executable, "-m", "load.run", "--deployment", str(toml), "--profile", options.profile, *more]
+        command = [*_command(), "--deployment", str(toml), "--profile", options.profile, *more]
         for name in ("people", "seed"):
             if getattr(options, name) is not None:
                 command += [f"--{name}", str(getattr(options, name))]
         # Taking away what was made on somebody else's takes as long as its limits say.
         return _wait(subprocess.Popen(command), None if is_visited(Deployment.read(toml)) else _PATIENCE)
+
+
+def _command() -> list[str]:
+    return [sys.executable, "-m", "load.run", "--started-by", str(os.getpid())]
 
 
 def _wait(process: subprocess.Popen[bytes], patience: float | None) -> int:

@@ -207,10 +207,10 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("every", type=float)
     options = parser.parse_args(arguments)
     ended, parent = threading.Event(), os.getppid()
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: ended.set())
-    # Ctrl-C reaches every process of the terminal; the run's own report still wants the last figures.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: ended.set())
+    # Ctrl-C and a hang-up reach every process of the terminal; the run's own report still wants the last figures.
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
     deployment = Deployment.read(options.deployment)
     processes = deployment.storage.processes if deployment.storage else None
     sampler = Sampler(deployment, processes or options.deployment.parent)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from contextlib import suppress
@@ -20,6 +21,8 @@ class Processes:
             sys.executable,
             "-m",
             "load.run",
+            "--started-by",
+            str(os.getpid()),
             "--worker",
             "--quiet",
             "--master-host",
