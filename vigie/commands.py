@@ -71,17 +71,18 @@ def up(options: Namespace, console: Console) -> int:
         raise WrongUse("--images goes with --containers")
     if options.name in (path.parent.name for path in embedded.kept(embedded.home())):
         raise WrongUse(f"the deployment {options.name!r} runs already: vigie down {options.name}, or another --name")
-    with StartProgress(console) as shown:
-        running = Embedded.start(
-            _plan(options),
-            name=options.name,
-            bound=options.foreground,
-            base_port=options.ports,
-            images=read_images(options.images) if options.containers else None,
-            progress=shown.progress,
-            announce=shown.announce,
-        )
+    running = None
     try:
+        with StartProgress(console) as shown:
+            running = Embedded.start(
+                _plan(options),
+                name=options.name,
+                bound=options.foreground,
+                base_port=options.ports,
+                images=read_images(options.images) if options.containers else None,
+                progress=shown.progress,
+                announce=shown.announce,
+            )
         accounts = make_examples(running.deployment, running.launcher.folder)
         if options.write:
             running.deployment.write(options.write)
@@ -90,7 +91,8 @@ def up(options: Namespace, console: Console) -> int:
             console.print("Ctrl-C ends it", highlight=False)
             signal.pause()
     except BaseException:
-        running.stop()
+        if running:
+            running.stop()
         raise
     return 0
 
@@ -234,7 +236,8 @@ def _deployment(options: Namespace, console: Console, standing: ExitStack) -> Pa
     _forget_earlier(options)
     with StartProgress(console) as shown:
         own = Embedded.start(plan, images=images, progress=shown.progress, announce=shown.announce)
-    return standing.enter_context(own).toml
+        # At once: whoever interrupts while it is told that all is ready ends it as well.
+        return standing.enter_context(own).toml
 
 
 def _forget_earlier(options: Namespace) -> None:

@@ -130,7 +130,8 @@ def _start(options: Namespace, console: Console, more: list[str]) -> int:
             with StartProgress(console) as shown:
                 # Servers that take the processor from the generator make it late, and then nothing can be told.
                 own = Embedded.start(Plan(), behind=True, progress=shown.progress, announce=shown.announce)
-            toml = standing.enter_context(own).toml
+                # At once: whoever interrupts while it is told that all is ready ends it as well.
+                toml = standing.enter_context(own).toml
         else:
             Deployment.read(Path(options.deployment))
             toml = Path(options.deployment).resolve()

@@ -8,8 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
-from vigie import cli, commands
+from vigie import cli, commands, loading
+from vigie.cli import parser
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -69,3 +71,41 @@ def test_a_mistake_of_ours_judges_nobody(monkeypatch: pytest.MonkeyPatch, capsys
     monkeypatch.setattr(commands, "rules", broken)
     assert cli.main(["rules"]) == 3
     assert "a mistake" in capsys.readouterr().err
+
+
+class Standing:
+    """A deployment that stands, and remembers that it was ended."""
+
+    ended = False
+    toml = Path("deployment.toml")
+
+    def stop(self) -> None:
+        self.ended = True
+
+    def __enter__(self) -> Standing:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+
+class Interrupted(Console):
+    """Somebody presses Ctrl-C when they read that the deployment is ready."""
+
+    def print(self, *objects: object, **_: object) -> None:
+        if "deployment ready" in str(objects):
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("command", ["up", "check", "load"])
+def test_a_deployment_that_has_just_become_ready_is_ended_by_an_interruption_too(
+    command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was said to be ended, and stood: `vigie up` left a whole one, the others left its folder."""
+    standing = Standing()
+    for module in (commands, loading):
+        monkeypatch.setattr(module.Embedded, "start", lambda *_, **__: standing)
+    options = parser().parse_args([command])
+    with pytest.raises(KeyboardInterrupt):
+        options.run(options, Interrupted())
+    assert standing.ended
