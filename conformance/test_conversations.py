@@ -99,13 +99,14 @@ async def test_public_room_is_found_and_joined(cast: Cast, home: int) -> None:
 
 
 @pytest.mark.rule("CNV-4")
-@pytest.mark.parametrize("home", [0, 1])
+@pytest.mark.parametrize("home", [0, 1, -1])
 async def test_conversation_is_pinned_on_all_own_devices(cast: Cast, home: int) -> None:
-    """A conversation pinned on one device is pinned on the other and on a new one, for nobody else, until it is unpinned."""
-    someone, other = await cast.agents(home, 1 - home)
+    """What an agent or guest pins on one device is pinned on their other and a new one, for nobody else, until unpinned."""
+    someone = await cast.guest() if home < 0 else await cast.agent(home)
+    other = await cast.agent(1 - max(home, 0))
     first, theirs = await cast.devices([someone, other])
     second = await cast.device(someone)
-    room_id = await gathered(first, theirs)
+    room_id = await gathered(theirs, first, externals=home < 0)
     where = path("user", someone.user_id, "rooms", room_id, "tags", "m.favourite")
 
     def is_pinned(device: Device) -> bool:
@@ -173,12 +174,12 @@ async def test_notifications_of_a_conversation_are_set(cast: Cast, home: int) ->
 
 
 @pytest.mark.rule("CNV-6")
-@pytest.mark.parametrize("home", [0, 1])
+@pytest.mark.parametrize("home", [0, 1, -1])
 async def test_muted_conversation_is_silent_and_others_are_not(cast: Cast, home: int) -> None:
-    """A muted conversation counts no notification though its messages come; another one still notifies."""
-    listener, speaker = await cast.agents(home, 1 - home)
-    ears, mouth = await cast.devices([listener, speaker])
-    muted, other = await gathered(ears, mouth, name="sourdine"), await gathered(ears, mouth, name="autre")
+    """A conversation that an agent or guest mutes counts no notification though its messages come; another still notifies."""
+    listener = await cast.guest() if home < 0 else await cast.agent(home)
+    ears, mouth = await cast.devices([listener, await cast.agent(1 - max(home, 0))])
+    muted, other = [await gathered(mouth, ears, externals=home < 0, name=name) for name in ("sourdine", "autre")]
     before = await mouth.say(muted, "avant")
     assert await _unread(ears, muted, before) == (1, 0), "before it is muted, a conversation does not notify"
     await _has_read(ears, muted, before)

@@ -8,23 +8,26 @@ from conformance.cast import Cast
 from conformance.checks.answers import accepted, refused
 from conformance.journeys import gathered, identity_server, invited_guest, invited_outsider, join
 from scenarios import accounts, conversations
+from scenarios.devices import Device
 from scenarios.invitations import invite_by_mail
+from scenarios.people import Person
 from scenarios.session import ok
 
 
 @pytest.mark.rule("INV-1")
 @pytest.mark.parametrize(("host", "guest"), [(0, 0), (0, 1)])
 async def test_known_address_resolves_to_the_account(cast: Cast, host: int, guest: int) -> None:
-    """Adèle invites a colleague by their address; it is known, so the colleague's account is invited."""
+    """Adèle invites a colleague by their address, and by it in capitals; it is known, so the colleague's account is invited."""
     adele, colleague = await cast.agent(host), cast.newcomer(guest)
     await accounts.register_by_mail(cast.transport, cast.mailbox, colleague)
     device = await cast.device(colleague)
-    room_id = await conversations.open_private(adele.session, cast.word("réunion"))
-
-    answer = await invite_by_mail(adele.session, identity_server(cast), room_id, colleague.identity.address)
-    accepted(answer, "inviting a known address")
-    await join(device, room_id)
-    assert await conversations.membership(adele.session, room_id, colleague.user_id) == "join"
+    address = colleague.identity.address
+    for what, spelt in (("a known address", address), ("a known address in capitals", address.upper())):
+        room_id = await conversations.open_private(adele.session, cast.word("réunion"))
+        answer = await invite_by_mail(adele.session, identity_server(cast), room_id, spelt)
+        accepted(answer, f"inviting {what}")
+        await join(device, room_id)
+        assert await conversations.membership(adele.session, room_id, colleague.user_id) == "join"
 
 
 @pytest.mark.rule("INV-1")
@@ -115,17 +118,21 @@ async def test_closed_conversation_invites_no_external(cast: Cast, home: int) ->
 @pytest.mark.rule("INV-4")
 @pytest.mark.parametrize("home", [0, 1])
 async def test_only_members_invite_and_guests_never(cast: Cast, home: int) -> None:
-    """A stranger and a guest invite nobody, by mail or identifier; the guest's host, a member, invites the same people."""
+    """A stranger and a guest invite nobody, by mail or identifier; the guest's host, a member, invites the same people.
+
+    By the room's levels everybody in it may: what keeps the guest from it is that they are one.
+    """
     host, stranger, colleague = await cast.agent(home), await cast.agent(1 - home), await cast.agent(1 - home)
     guest, room_id = await invited_guest(cast, await cast.device(host))
+    await _everybody_may_invite(host, guest, room_id)
     partner, server = cast.outsider(), identity_server(cast)
     other_guest = await cast.guest()
     for session in (stranger.session, guest.session):
-        answer = await invite_by_mail(session, server, room_id, partner.identity.address)
-        refused(answer, f"an invitation by mail of {session.who}", "M_FORBIDDEN")
         for invited in (colleague.user_id, other_guest.user_id):
             answer = await conversations.invite(session, room_id, invited)
             refused(answer, f"an invitation of {invited} by {session.who}", "M_FORBIDDEN")
+        answer = await invite_by_mail(session, server, room_id, partner.identity.address)
+        refused(answer, f"an invitation by mail of {session.who}", "M_FORBIDDEN")
     where = f"{server.url}/_matrix/identity/v2/pubkey/isvalid"
     token = {"display_name": "p...@e...", "public_key": "A" * 43, "key_validity_url": where}
     answer = await conversations.set_state(guest.session, room_id, "m.room.third_party_invite", token, "un-jeton")
@@ -139,6 +146,17 @@ async def test_only_members_invite_and_guests_never(cast: Cast, home: int) -> No
     answer = await invite_by_mail(host.session, server, room_id, witness.identity.address)
     accepted(answer, "a member's invitation by mail")
     await cast.mailbox.expect_none(partner.identity.address, witness=witness.identity.address)
+
+
+async def _everybody_may_invite(host: Person, guest: Device, room_id: str) -> None:
+    """Have the levels of a room keep nobody in it from inviting, if they can be set so, and wait until the guest's are."""
+    key = "m.room.power_levels"
+    levels = ok(await conversations.read_state(host.session, room_id, key))
+    answer = await conversations.set_state(host.session, room_id, key, {**levels, "invite": 0})
+    if answer.status != 200:
+        refused(answer, "levels by which everybody may invite", status=(400, 403))
+        return
+    await guest.wait_for("the new levels", lambda seen: seen.room(room_id).state.get((key, ""), {}).get("invite") == 0)
 
 
 @pytest.mark.rule("INV-4")
