@@ -11,7 +11,7 @@ from conformance.checks.answers import accepted, refused
 from conformance.journeys import identity_server, join
 from scenarios import conversations
 from scenarios.conversations import ACCESS_RULES
-from scenarios.invitations import invite_by_mail
+from scenarios.invitations import identity_token, invite_by_mail
 from scenarios.people import Person
 from scenarios.wire import until
 
@@ -83,7 +83,10 @@ async def test_no_change_of_a_conversation_between_two_brings_in_a_third(cast: C
 @pytest.mark.rule("CNV-1")
 @pytest.mark.parametrize("home", [0, 1])
 async def test_no_letter_brings_a_third_into_a_conversation_between_two(cast: Cast, home: int) -> None:
-    """An agent's address is invited by neither of the two; a private room invites the same address."""
+    """An agent's address is invited by neither of the two, nor anybody beside an address with which it was begun.
+
+    A private room invites the same address.
+    """
     someone, other, third = await cast.agents(home, 1 - home, home)
     server = identity_server(cast)
     room_id = await conversations.open_direct(someone.session, other.user_id)
@@ -92,6 +95,19 @@ async def test_no_letter_brings_a_third_into_a_conversation_between_two(cast: Ca
         answer = await invite_by_mail(person.session, server, room_id, third.identity.address)
         refused(answer, "inviting a third's address into a conversation between two", "M_FORBIDDEN")
     assert await _present(someone, room_id) == sorted([someone.user_id, other.user_id])
+
+    asked = {"medium": "email", "id_server": server.id_server, "address": cast.newcomer(1 - home).identity.address}
+    asked["id_access_token"] = await identity_token(someone.session, server)
+    direct: dict[str, Any] = {"preset": "trusted_private_chat", "is_direct": True, "invite_3pid": [asked]}
+    answer = await conversations.ask_for_room(someone.session, **direct)
+    begun = accepted(answer, "beginning a conversation between two with an address")["room_id"]
+    answer = await conversations.invite(someone.session, begun, third.user_id)
+    refused(answer, "inviting a third beside an address that was invited", "M_FORBIDDEN")
+    for address in (third.identity.address, cast.newcomer(home).identity.address):
+        answer = await invite_by_mail(someone.session, server, begun, address)
+        refused(answer, "inviting a third's address beside one that was invited", "M_FORBIDDEN")
+    assert await _present(someone, begun) == [someone.user_id]
+
     room = await conversations.open_private(someone.session, cast.word("réunion"))
     answer = await invite_by_mail(someone.session, server, room, third.identity.address)
     accepted(answer, "inviting the same address into a private room")
