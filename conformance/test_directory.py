@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from conformance.cast import Cast
-from conformance.checks.directory import finds
+from conformance.checks.answers import accepted
+from conformance.checks.directory import finds, finds_only, no_longer_finds
 from conformance.journeys import join
 from fixtures.population import Kind
-from scenarios import accounts, conversations
+from scenarios import accounts, conversations, directory
 from scenarios.session import ok, path
 from scenarios.wire import until
 
@@ -30,6 +31,25 @@ async def test_agent_finds_newcomer(cast: Cast, searcher: int, found: int, like:
     someone, newcomer = await cast.agent(searcher), cast.newcomer(found, like)
     await accounts.register_by_mail(cast.transport, cast.mailbox, newcomer)
     await finds(someone.session, newcomer.identity.family_name.split()[-1], newcomer.user_id)
+
+
+@pytest.mark.rule("DIR-2")
+@pytest.mark.parametrize("home", [0, 1])
+async def test_closed_account_leaves_the_search(cast: Cast, home: int) -> None:
+    """Somebody whom both homeservers find closes their account: neither finds them any more, and both a namesake."""
+    former, namesake, near, far = await cast.agents(home, home, 0, 1)
+    tag = former.identity.family_name.split()[-1]
+    await directory.set_name(namesake.session, f"Autre {tag} [Interieur]")
+    for searcher in (near, far):
+        await finds(searcher.session, tag, former.user_id)
+    # Erased or not: who has left the administration is no agent.
+    closed = await accounts.deactivate(former.session, former.identity.password, erase=False)
+    accepted(closed, "closing the account")
+    for searcher in (near, far):
+        await no_longer_finds(searcher.session, tag, former.user_id)
+        for term in (former.identity.full_name, tag[:6], former.user_id):
+            assert former.user_id not in await directory.find(searcher.session, term), f"a search for {term!r} shows them"
+        await finds_only(searcher.session, tag, namesake.user_id, former.user_id)
 
 
 @pytest.mark.rule("DIR-3")

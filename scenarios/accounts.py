@@ -178,9 +178,9 @@ async def change_password(session: Session, old: str, new: str, *, log_out_other
     return await _confirmed(session, "/account/password", body, old)
 
 
-async def deactivate(session: Session, password: str) -> Response:
-    """Give one's account up, and have what is kept about it erased, confirming by the password."""
-    return await _confirmed(session, "/account/deactivate", {"erase": True}, password)
+async def deactivate(session: Session, password: str, *, erase: bool = True) -> Response:
+    """Give one's account up, and have what is kept about it erased unless it is not to be, confirming by the password."""
+    return await _confirmed(session, "/account/deactivate", {"erase": erase}, password)
 
 
 async def _confirmed(session: Session, where: str, body: dict[str, Any], password: str) -> Response:
