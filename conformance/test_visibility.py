@@ -31,14 +31,14 @@ async def _dress(person: Person, name: str) -> str:
 @pytest.mark.rule("VIS-1")
 @pytest.mark.parametrize(("searcher", "found"), [(0, 1), (1, 0), (0, 0)])
 async def test_search_shows_name_organisation_and_picture(cast: Cast, searcher: int, found: int) -> None:
-    """Who searches sees name, organisation and picture, and sees them change."""
+    """Who searches sees name, organisation and picture, and sees them change, or the picture go."""
     someone, shown = await cast.agents(searcher, found)
     tag = shown.identity.family_name.split()[-1]
 
     async def shows(name: str, picture: str | None) -> None:
         async def follows() -> bool | None:
             entry = (await directory.find(someone.session, tag)).get(shown.user_id, {})
-            return True if (entry.get("display_name"), entry.get("avatar_url")) == (name, picture) else None
+            return True if (entry.get("display_name"), entry.get("avatar_url") or None) == (name, picture) else None
 
         missing = f"{name!r} with the picture {picture} in the search"
         await until(cast.transport, follows, deadline=15, missing=missing, pause=0.1)
@@ -52,6 +52,8 @@ async def test_search_shows_name_organisation_and_picture(cast: Cast, searcher: 
     second = f"{shown.identity.full_name} [Culture]"
     await directory.set_name(shown.session, second)
     await shows(second, picture)
+    await directory.set_avatar(shown.session, "")
+    await shows(second, None)
 
 
 @pytest.mark.rule("VIS-2")
@@ -195,17 +197,26 @@ async def test_members_are_told_of_a_newcomer(cast: Cast, newcomer_home: int, ki
 
 @pytest.mark.rule("VIS-6")
 async def test_members_are_told_of_a_reader(cast: Cast) -> None:
-    """The read receipt of one member reaches the others, on their homeserver and on the reader's."""
+    """The read receipt of one member reaches the others, on their homeserver and on the reader's.
+
+    So does one that comes with the mark of how far they have read, as clients send it.
+    """
     writer, reader, third = await cast.devices(await cast.agents(0, 1, 1))
     room_id = await gathered(writer, reader, third)
-    event_id = await writer.say(room_id, "à lire")
-    await reader.wait_to_read(room_id, event_id)
-    ok(await reader.session.post(path("rooms", room_id, "receipt", "m.read", event_id), {}))
-    for member in (writer, third):
-        await member.wait_for(
-            f"the receipt of {reader.user_id}",
-            lambda seen: reader.user_id in seen.room(room_id).receipts.get(event_id, {}).get("m.read", set()),
-        )
+    for way in ("a receipt", "a mark of how far they have read"):
+        event_id = await writer.say(room_id, "à lire")
+        await reader.wait_to_read(room_id, event_id)
+        if way == "a receipt":
+            ok(await reader.session.post(path("rooms", room_id, "receipt", "m.read", event_id), {}))
+        else:
+            mark = {"m.fully_read": event_id, "m.read": event_id}
+            ok(await reader.session.post(path("rooms", room_id, "read_markers"), mark))
+
+        def has_read(seen: Device, event_id: str = event_id) -> bool:
+            return reader.user_id in seen.room(room_id).receipts.get(event_id, {}).get("m.read", set())
+
+        for member in (writer, third):
+            await member.wait_for(f"the receipt of {reader.user_id} by {way}", has_read)
 
 
 @pytest.mark.rule("VIS-6")
