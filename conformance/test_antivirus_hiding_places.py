@@ -66,6 +66,7 @@ async def test_archive_bomb_is_refused_and_the_scanner_lives(cast: Cast) -> None
 @pytest.mark.rule("AV-6")
 @pytest.mark.needs("hostile")
 @pytest.mark.parametrize("wrap", [deep, crowded])
+@pytest.mark.long
 async def test_what_is_too_deep_or_too_many_to_search_is_refused(cast: Cast, wrap: Callable[[bytes], bytes]) -> None:
     """Archives deeper than are opened, or of more files than are looked at, are refused, encrypted and in clear.
 
