@@ -12,7 +12,7 @@ import pytest
 
 from conformance.cast import Cast
 from conformance.checks.answers import accepted, refused
-from conformance.checks.contents import opens_as
+from conformance.checks.contents import not_called_clean, opens_as, told_infected
 from conformance.journeys import gathered
 from conformance.outcome import untestable
 from fixtures.signatures import Unteachable, learnt
@@ -73,11 +73,7 @@ async def test_infected_file_is_not_delivered(cast: Cast, home: int) -> None:
         content = infected(cast, signature)
         uri = await files.upload(sender.session, content)
         for person in (receiver, sender, receiver):
-            answer = await files.scan(person.session, uri)
-            verdict = answer.json()
-            assert verdict.get("clean") is False or verdict.get("reason") == "MCS_MEDIA_NOT_CLEAN", (
-                f"the scan of an infected file says: {answer}"
-            )
+            told_infected(await files.scan(person.session, uri), "an infected file")
             answer = await files.download(person.session, uri)
             refused(answer, "an infected file", "MCS_MEDIA_NOT_CLEAN")
             assert content[:20] not in answer.body, "bytes of an infected file came with the refusal"
@@ -94,10 +90,7 @@ async def test_infected_encrypted_file_is_not_delivered(cast: Cast, home: int) -
     file = await files.upload_encrypted(sender.session, infected(cast))
     ciphertext_start = None
     for body in ({"file": file}, await files.for_scanner(receiver.session, file)):
-        answer = await files.scan_encrypted(receiver.session, body)
-        assert answer.json().get("clean") is False or answer.json().get("reason") == "MCS_MEDIA_NOT_CLEAN", (
-            f"the scan of an infected encrypted file says: {answer}"
-        )
+        told_infected(await files.scan_encrypted(receiver.session, body), "an infected encrypted file")
         answer = await files.download_encrypted(receiver.session, body)
         refused(answer, "an infected encrypted file", "MCS_MEDIA_NOT_CLEAN")
         ciphertext_start = answer.body
@@ -110,21 +103,21 @@ async def test_infected_encrypted_file_is_not_delivered(cast: Cast, home: int) -
 @pytest.mark.rule("AV-3")
 @pytest.mark.needs("hostile")
 async def test_wrong_key_delivers_nothing(cast: Cast) -> None:
-    """With a hash that is not the file's, or a body not for this scanner, nothing is delivered, nor called clean."""
+    """With a hash that is not the file's, or a body not for this scanner, nothing is delivered, and a scan says as much."""
     sender, receiver = await cast.agents(0, 1)
     file = await files.upload_encrypted(sender.session, infected(cast))
     other_hash = {**file, "hashes": {"sha256": base64.b64encode(bytes(32)).decode().rstrip("=")}}
     answer = await files.download_encrypted(receiver.session, await files.for_scanner(receiver.session, other_hash))
     refused(answer, "a file whose hash is another's", "MCS_MEDIA_FAILED_TO_DECRYPT", status=(400, 403))
     answer = await files.scan_encrypted(receiver.session, await files.for_scanner(receiver.session, other_hash))
-    assert answer.json().get("clean") is not True, f"a file whose hash is another's is called clean, unread: {answer}"
+    not_called_clean(answer, "a file whose hash is another's", "MCS_MEDIA_FAILED_TO_DECRYPT")
 
     body = await files.for_scanner(receiver.session, file)
     mangled = {"encrypted_body": {**body["encrypted_body"], "mac": base64.b64encode(bytes(8)).decode().rstrip("=")}}
     answer = await files.download_encrypted(receiver.session, mangled)
-    refused(answer, "a body that was altered", "MCS_BAD_DECRYPTION", "MCS_MEDIA_FAILED_TO_DECRYPT", status=(400, 403))
-    answer = await files.scan_encrypted(receiver.session, mangled)
-    assert answer.json().get("clean") is not True, f"a file named in an altered body is called clean, unread: {answer}"
+    reasons = ("MCS_BAD_DECRYPTION", "MCS_MEDIA_FAILED_TO_DECRYPT")
+    refused(answer, "a body that was altered", *reasons, status=(400, 403))
+    not_called_clean(await files.scan_encrypted(receiver.session, mangled), "a file named in an altered body", *reasons)
     answer = await files.download_encrypted(receiver.session, {"file": {}})
     refused(answer, "a body without a key", "MCS_MALFORMED_JSON", status=400)
 
@@ -188,11 +181,10 @@ async def test_verdict_does_not_outlive_an_update_of_the_signatures(cast: Cast, 
             return "", await files.upload_encrypted(sender.session, mark)
         return await files.upload(sender.session, mark), {}
 
-    async def told(person: Person, uri: str, file: Mapping[str, Any]) -> object:
+    async def told(person: Person, uri: str, file: Mapping[str, Any]) -> Response:
         if not encrypted:
-            return (await files.scan(person.session, uri)).json().get("clean")
-        body = await files.for_scanner(person.session, file)
-        return (await files.scan_encrypted(person.session, body)).json().get("clean")
+            return await files.scan(person.session, uri)
+        return await files.scan_encrypted(person.session, await files.for_scanner(person.session, file))
 
     async def fetched(person: Person, uri: str, file: Mapping[str, Any]) -> Response:
         if not encrypted:
@@ -203,7 +195,8 @@ async def test_verdict_does_not_outlive_an_update_of_the_signatures(cast: Cast, 
     for person in (sender, far, guest, far):
         answer = await fetched(person, *old)
         assert answer.status == 200, f"a file that no signature knows should be delivered to {person.name}, but: {answer}"
-        assert await told(person, *old) is True, f"a file that no signature knows should be called clean, for {person.name}"
+        scan = await told(person, *old)
+        assert scan.json().get("clean") is True, f"a file that no signature knows should be called clean, but: {scan}"
 
     async def new_one_is_refused() -> Response | None:
         answer = await fetched(sender, *await sent())
@@ -218,6 +211,6 @@ async def test_verdict_does_not_outlive_an_update_of_the_signatures(cast: Cast, 
         await until(cast.transport, new_one_is_refused, deadline=30, missing=missing, pause=0.2)
         for person in (sender, far, guest):
             refused(await fetched(person, *old), f"the file delivered before, for {person.name}", "MCS_MEDIA_NOT_CLEAN")
-            assert await told(person, *old) is not True, f"the file delivered before is still called clean, for {person.name}"
+            told_infected(await told(person, *old), f"the file delivered before, for {person.name},")
         good = await files.upload(sender.session, clean())
         assert (await files.download(far.session, good)).status == 200, "a clean file should still be delivered"
