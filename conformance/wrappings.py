@@ -66,6 +66,24 @@ def _document(content: bytes) -> bytes:
     return zipped(*parts)
 
 
+def _pdf(content: bytes) -> bytes:
+    """Give a PDF document of one empty page, with a file attached to it that is packed as most of their parts are."""
+    attached = zlib.compress(content)
+    parts = (
+        b"<< /Type /Catalog /Pages 2 0 R /Names << /EmbeddedFiles << /Names [(note) 4 0 R] >> >> >>",
+        b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
+        b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] >>",
+        b"<< /Type /Filespec /F (note.bin) /EF << /F 5 0 R >> >>",
+        b"<< /Type /EmbeddedFile /Filter /FlateDecode /Length %d >>\nstream\n%s\nendstream" % (len(attached), attached),
+    )
+    whole, places = b"%PDF-1.7\n", []
+    for number, part in enumerate(parts, start=1):
+        places.append(b"%010d 00000 n \n" % len(whole))
+        whole += b"%d 0 obj\n%s\nendobj\n" % (number, part)
+    table = b"xref\n0 6\n0000000000 65535 f \n" + b"".join(places)
+    return whole + table + b"trailer\n<< /Size 6 /Root 1 0 R >>\nstartxref\n%d\n%%%%EOF\n" % len(whole)
+
+
 def _mail(content: bytes) -> bytes:
     """Give a mail with an attachment."""
     head = (
@@ -87,8 +105,8 @@ def _noise(length: int) -> bytes:
 
 
 def large(content: bytes) -> bytes:
-    """Give a file of 12 MiB that does not compress, with the content at its end."""
-    return _noise(12 * MIB) + content
+    """Give a file of 26 MiB that does not compress, more than ClamAV long took by default, with the content at its end."""
+    return _noise(26 * MIB) + content
 
 
 def bomb(content: bytes) -> bytes:
@@ -137,6 +155,7 @@ WRAPPINGS: dict[str, tuple[Callable[[bytes], bytes], str, str]] = {
     "7z": (_seven, "note.7z", "application/x-7z-compressed"),
     "one format in another": (_mixed, "note.bz2", "application/x-bzip2"),
     "document": (_document, "note.docx", "application/vnd.openxmlformats-officedocument.wordprocessingml.document"),
+    "PDF": (_pdf, "note.pdf", "application/pdf"),
     "mail": (_mail, "note.eml", "message/rfc822"),
     "wrong type": (lambda content: content, "note.txt", "image/png"),
     "archive with a picture's name and type": (lambda content: zipped(("note.txt", content)), "photo.jpg", "image/jpeg"),
