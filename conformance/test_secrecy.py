@@ -9,8 +9,9 @@ import pytest
 from conformance.cast import Cast
 from conformance.checks.answers import accepted, refused
 from conformance.checks.encryption import is_encrypted, is_encrypted_or_refused, is_not_encrypted
-from conformance.journeys import gathered, join
+from conformance.journeys import gathered, identity_server, join
 from scenarios import conversations, files
+from scenarios.invitations import identity_token
 from scenarios.keys import MEGOLM
 from scenarios.session import ok, path
 
@@ -48,6 +49,20 @@ async def test_conversation_is_encrypted_without_being_asked(cast: Cast, home: i
     await join(device, room_id)
     await is_encrypted(other.session, room_id)
     assert device.room(room_id).encrypted, "the invited person's device was not told"
+
+
+@pytest.mark.rule("E2E-1")
+@pytest.mark.parametrize("home", [0, 1])
+async def test_conversation_begun_by_an_address_is_encrypted(cast: Cast, home: int) -> None:
+    """Who begins a conversation with an address instead of an account, or a room, gets an encrypted one all the same."""
+    someone, invited = await cast.agent(home), cast.newcomer(1 - home)
+    server = identity_server(cast)
+    for way in ("direct", "private"):
+        asked = {"medium": "email", "id_server": server.id_server, "address": invited.identity.address}
+        asked["id_access_token"] = await identity_token(someone.session, server)
+        answer = await conversations.ask_for_room(someone.session, invite_3pid=[asked], **_WAYS[way])
+        room_id = accepted(answer, f"a room with an address, asked for as: {way}")["room_id"]
+        await is_encrypted(someone.session, room_id)
 
 
 @pytest.mark.rule("E2E-1")
