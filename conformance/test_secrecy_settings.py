@@ -67,6 +67,11 @@ async def test_conversation_is_not_created_with_something_weaker(cast: Cast) -> 
         for state in ([event], [good, event], [event, good]):
             answer = await conversations.ask_for_room(agent.session, preset="private_chat", initial_state=state)
             await is_encrypted_or_refused(agent.session, answer, f"a room encrypted by {name}")
+    # What is said under another state key is said of something else, and takes the place of nothing.
+    public = {"type": "m.room.join_rules", "content": {"join_rule": "public"}}
+    for aside in ({**good, "state_key": "ailleurs"}, {**public, "state_key": "ailleurs"}):
+        answer = await conversations.ask_for_room(agent.session, preset="private_chat", initial_state=[aside])
+        await is_encrypted_or_refused(agent.session, answer, f"a room that says {aside['type']} of something else")
     answer = await conversations.ask_for_room(agent.session, preset="private_chat", initial_state=[good])
     await is_encrypted(agent.session, accepted(answer, "a room that asks for Megolm")["room_id"])
 
