@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -165,6 +166,46 @@ async def test_who_is_gone_reads_nothing_that_follows(cast: Cast, home: int, way
         assert isinstance(opened, Undecryptable), f"somebody who {way} opens what was said after"
     opened = gone.machine.decrypt(room_id, gone.room(room_id).events[before])
     assert not isinstance(opened, Undecryptable), f"what was said before does not open any more: {opened}"
+
+
+@pytest.mark.rule("E2E-7")
+@pytest.mark.parametrize("home", [0, 1])
+async def test_who_is_disinvited_reads_nothing_that_follows(cast: Cast, home: int) -> None:
+    """Somebody's invitation is withdrawn before they came: they come in no more, and with all the traffic open nothing after.
+
+    While they were invited they were given the key of what was said, which opens.
+    """
+    heard = Tampering(cast.transport)
+    host, asked = await cast.device(await cast.agent(0)), await cast.device(await cast.agent(home))
+    stays = await client_lied_to(cast, await cast.agent(1), heard)
+    room_id = await gathered(host, stays)
+    ok(await conversations.invite(host.session, room_id, asked.user_id))
+    await asked.wait_for("the invitation", lambda seen: seen.room(room_id).membership == "invite")
+    before = await host.say(room_id, cast.word("tant qu’on est attendu"))
+    await stays.wait_to_read(room_id, before)
+
+    def opens(event: Mapping[str, Any]) -> bool:
+        return not isinstance(asked.machine.decrypt(room_id, event), Undecryptable)
+
+    said = stays.room(room_id).events[before]
+    await asked.wait_for("the key of what was said while they were invited", lambda _seen: opens(said))
+    await _kicked(host, asked, room_id)
+    for member in (host, stays):
+
+        def is_out(device: Device) -> bool:
+            event = device.room(room_id).state.get(("m.room.member", asked.user_id), {})
+            return event.get("membership") == "leave"
+
+        await member.wait_for("the withdrawal of the invitation", is_out)
+    answer = await conversations.ask_to_join(asked.session, room_id, host.session.server_name)
+    refused(answer, "coming in by an invitation that was withdrawn", "M_FORBIDDEN")
+    for writer, reader in ((host, stays), (stays, host)):
+        after = await writer.say(room_id, cast.word("après"))
+        await reader.wait_to_read(room_id, after)
+        await asked.sync()
+        assert after not in asked.room(room_id).events, "the server delivers to somebody who was disinvited"
+        asked.machine.overhear(to_device_in(heard.syncs))
+        assert not opens(reader.room(room_id).events[after]), "somebody who was disinvited opens what was said after"
 
 
 @pytest.mark.rule("E2E-7")
