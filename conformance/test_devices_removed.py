@@ -116,9 +116,19 @@ async def test_device_that_was_not_verified_shows_as_such(cast: Cast, home: int)
 
     Nobody else signs in their place, and whoever has one of their devices does not put another key in the place of theirs.
     """
-    owner, friend = await cast.agents(home, 1 - home)
+    await _shows_as_such(cast, *await cast.agents(home, 1 - home))
+
+
+@pytest.mark.rule("DEV-4")
+@pytest.mark.guests
+async def test_device_of_a_guest_that_was_not_verified_shows_as_such(cast: Cast) -> None:
+    """A guest's signature, too, tells their verified device from the other one, to them and to an agent; nobody else's does."""
+    await _shows_as_such(cast, await cast.guest(), await cast.agent())
+
+
+async def _shows_as_such(cast: Cast, owner: Person, friend: Person) -> None:
     first, theirs = await cast.device(owner), await cast.device(friend)
-    await gathered(first, theirs)
+    await gathered(theirs, first, externals=True)
     signing = await CrossSigning.create(first.session, owner.identity.password)
     await signing.verify(first.session, first.session.device_id)
     second = await cast.device(owner)
