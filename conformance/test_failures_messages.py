@@ -8,6 +8,7 @@ from conformance.breaking import BREAKING, Fragile
 from conformance.journeys import gathered
 from conformance.outcome import untestable
 from conformance.storm import Speaker, kept, read_by, speakers, storm
+from scenarios.backup import Backup
 from scenarios.devices import Device
 from scenarios.session import ok, path
 
@@ -19,7 +20,8 @@ _LETTERS = 12
 async def _under_load(fragile: Fragile, *services: str) -> tuple[list[Speaker], Device]:
     """Kill parts while four devices of two agents and a guest speak, and bring them back while they try again.
 
-    What somebody had set before, a pin, is there afterwards. Gives the speakers, and a device that was offline all the time.
+    What somebody had kept before, a pin and a backup of their keys, is there afterwards. Gives the speakers, and a device that
+    was offline all the time.
     """
     cast = fragile.cast
     near, far, guest = *await cast.agents(0, 1), await cast.guest()
@@ -34,6 +36,10 @@ async def _under_load(fragile: Fragile, *services: str) -> tuple[list[Speaker], 
     speaking = speakers(cast, room_id, [*devices, second])
     for each in speaking:
         await each.prepare(cast, _LETTERS)
+    backup, code = await Backup.create(near.session)
+    await backup.store(keys := devices[0].machine.room_keys())
+    stored = {key.session_id for key in keys}
+    assert stored and {key.session_id for key in await backup.restore(code)} == stored, "the keys are not in the backup"
 
     async with storm(speaking) as underway:
         await fragile.kill(*services)
@@ -42,6 +48,8 @@ async def _under_load(fragile: Fragile, *services: str) -> tuple[list[Speaker], 
     # Who speaks tries again; who reads afterwards does so once, and would be told 500 of a connection that the outage broke.
     await fragile.settled()
     assert "m.favourite" in ok(await near.session.get(pins))["tags"], "the pin was acknowledged, and is lost"
+    there = {key.session_id for key in await (await Backup.current(near.session)).restore(code)}
+    assert there == stored, f"{len(stored - there)} of {len(stored)} keys were acknowledged by the backup, and are lost"
     return speaking, offline
 
 
