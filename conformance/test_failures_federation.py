@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from conformance.breaking import BREAKING, Fragile
+from conformance.checks.answers import accepted
 from conformance.journeys import gathered
 from conformance.storm import kept, read_by, speakers
 from scenarios import conversations
@@ -74,7 +75,10 @@ async def test_both_sides_of_a_cut_agree_afterwards(fragile: Fragile, home: int)
 
 @pytest.mark.rule("RES-3")
 async def test_what_was_done_on_both_sides_of_a_cut_holds_on_both(fragile: Fragile) -> None:
-    """One side renames the room and the other removes a member while they are cut off: afterwards both have both."""
+    """One side renames the room and the other removes a member while they are cut off: afterwards both have both.
+
+    Who was invited across the cut hears of it afterwards, unless that was refused: then nothing is left of it, and it is taken.
+    """
     cast = fragile.cast
     host, deputy, leaving = await cast.devices(await cast.agents(0, 1, 0))
     room_id = await gathered(host, deputy, leaving)
@@ -100,6 +104,8 @@ async def test_what_was_done_on_both_sides_of_a_cut_holds_on_both(fragile: Fragi
         answer = await deputy.session.post(path("rooms", room_id, "kick"), {"user_id": leaving.user_id})
         assert answer.status == 200, f"the deputy should remove a member during the cut, but: {answer}"
         assert await conversations.membership(host.session, room_id, leaving.user_id) == "join", "the cut is none"
+        elsewhere = await conversations.open_private(host.session, cast.word("ailleurs"))
+        invited = await conversations.invite(host.session, elsewhere, deputy.user_id)
 
     said = [await device.say(room_id, cast.word("de retour")) for device in (host, deputy)]
     # What the other side said afterwards comes with all that was done there: then a homeserver knows of both.
@@ -109,6 +115,11 @@ async def test_what_was_done_on_both_sides_of_a_cut_holds_on_both(fragile: Fragi
     # Asked for, not read from a sync: Synapse does not tell there what a resolution of forked state came to (MSC4222).
     for device in (host, deputy):
         await _agreed(device, functools.partial(told, device), ("leave", name))
+    if invited.status != 200:
+        stands = await conversations.membership(host.session, elsewhere, deputy.user_id)
+        assert stands == "leave", f"an invitation that was refused during the cut stands: {invited}"
+        accepted(await conversations.invite(host.session, elsewhere, deputy.user_id), "the same invitation afterwards")
+    await deputy.wait_for("the invitation that was acknowledged", lambda seen: seen.room(elsewhere).membership == "invite")
 
 
 def _has(room_id: str, event_id: str, device: Device) -> bool:
