@@ -63,6 +63,7 @@ from load.measuring.pace import change
 from load.measuring.server_metrics import Sampler, beside
 from load.options import parser, told_options
 from load.performing import Performance
+from load.population.howfar import teller
 from load.population.making import ensure
 from load.population.plan import Plan
 from load.population.staying import Visit
@@ -140,17 +141,7 @@ def _run(options: argparse.Namespace, stop: Event) -> int:
     if options.out is not None and not options.populate_only:
         # Before anybody is made for it.
         forget_load(aftermath.folder(options.out))
-    began = time.monotonic()
-    told = [0.0]
-
-    def progress(what: str, done: int, of: int) -> None:
-        now = time.monotonic()
-        if now - told[0] > 2.0 or done == of:
-            told[0] = now
-            left = (now - began) / done * (of - done)
-            say(f"{now - began:6.1f} s  {what}: {done} of {of}" + (f", {left:.0f} s left" if done < of else ""))
-
-    plan, store = ensure(deployment, profile, progress, stopped=stop.is_set)
+    plan, store = ensure(deployment, profile, teller(say), stopped=stop.is_set)
     try:
         if options.populate_only:
             say(f"population: {len(plan.people)} people, {len(plan.rooms)} rooms in {store.path}")

@@ -12,6 +12,7 @@ import pytest
 from fixtures.deployment import Deployment, Homeserver
 from fixtures.errors import DeploymentError
 from load.population import making, provision
+from load.population.howfar import teller
 from load.population.store import Store
 from load.profile import Profile
 
@@ -117,3 +118,19 @@ def test_a_room_of_many_has_everybody_in_it(deployment: Deployment, tmp_path: Pa
             time.sleep(0.1)
     assert joined == wanted
     store.close()
+
+
+def test_what_is_left_takes_as_long_as_what_was_of_the_same_kind() -> None:
+    """After a minute of accounts the first of six hundred rooms had ten hours left."""
+    said: list[str] = []
+    moments = iter([0.0, 30.0, 60.0, 63.0, 66.0, 67.0])
+    progress = teller(said.append, lambda: next(moments))
+    for what, done, of in (("people", 1, 2), ("people", 2, 2), ("rooms", 1, 3), ("rooms", 2, 3), ("rooms", 3, 3)):
+        progress(what, done, of)
+    assert said == [
+        "  30.0 s  people: 1 of 2, 30 s left",
+        "  60.0 s  people: 2 of 2",
+        "  63.0 s  rooms: 1 of 3, 6 s left",
+        "  66.0 s  rooms: 2 of 3, 3 s left",
+        "  67.0 s  rooms: 3 of 3",
+    ]
