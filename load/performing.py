@@ -132,7 +132,7 @@ class Performance:
         deadline = began + time_to_come(self.plan, self.profile)
         while crowd.came_so_far + len(crowd.failed_to_come) < wanted:
             if self.stop.wait(0.1):
-                raise FixtureError("interrupted while people were coming; nothing was measured")
+                raise FixtureError(f"{self._why()} while people were coming; nothing was measured")
             now = time.monotonic()
             if now > deadline:
                 raise FixtureError(f"only {crowd.came_so_far} of {wanted} people {_far(crowd)} after {now - began:.0f} s")
@@ -175,7 +175,7 @@ class Performance:
             if cut:
                 # What is still to come is waited for, but nobody is held up who wants to end it.
                 dispatcher.kill()
-                self.cut_short = "interrupted"
+                self.cut_short = self._why()
                 measures.cut_short(time.monotonic())
                 self._until(time.monotonic() + _CUT_GRACE, at_rest, heed_stop=False)
                 crowd.abandon()
@@ -184,6 +184,9 @@ class Performance:
         if exporter:
             exporter.stop()
         return measures
+
+    def _why(self) -> str:
+        return self.store.trouble or "interrupted"
 
     def _until(self, moment: float, done: Callable[[], bool], *, heed_stop: bool = True) -> bool:
         """Wait until a moment, or until it is done; tells whether it was cut short."""

@@ -142,6 +142,8 @@ def _run(options: argparse.Namespace, stop: Event) -> int:
         # Before anybody is made for it.
         forget_load(aftermath.folder(options.out))
     plan, store = ensure(deployment, profile, teller(say), stopped=stop.is_set)
+    # From here on people write, who cannot help it.
+    store.on_trouble = stop.set
     try:
         if options.populate_only:
             say(f"population: {len(plan.people)} people, {len(plan.rooms)} rooms in {store.path}")
@@ -172,6 +174,10 @@ class Run:
     store: Store
     stop: Event
     visit: Visit | None = None
+
+    def why(self) -> str:
+        """Say why it was stopped."""
+        return self.store.trouble or "interrupted"
 
     def leave(self) -> str:
         """Take away what was made on somebody else's deployment, once; gives in a line what could not be."""
@@ -320,9 +326,9 @@ def _find_capacity(options: argparse.Namespace, run: Run) -> int:
         if not reports:
             if not stopped:
                 raise
-            raise FixtureError("interrupted before the first rate was tried; nothing is known of the limit") from None
+            raise FixtureError(f"{run.why()} before the first rate was told; nothing is known of the limit") from None
         # What was found by then took its time, and stands.
-        found, cut_short = answer(search), "interrupted" if stopped else str(error)
+        found, cut_short = answer(search), run.why() if stopped else str(error)
     told = partial(tell_capacity, reports, found, out, cut_short)
     code = told(aftermath.redactor(run.deployment, run.store))
     if stays := run.leave():

@@ -12,7 +12,8 @@ import hashlib
 import json
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -20,6 +21,7 @@ from vodozemac import Account
 
 from fixtures.deployment import Deployment
 from fixtures.errors import DeploymentError
+from scenarios.wire import Unreachable
 
 __all__ = ["Records", "Store", "fingerprint", "population_file"]
 
@@ -45,6 +47,8 @@ class Records:
         """Begin with nothing."""
         self._records: dict[tuple[str, str], Any] = {}
         self._key = b""
+        self.trouble = ""
+        """Why what was put last could not be written down, in a line."""
 
     def get(self, kind: str, name: str) -> Any:
         """Give a record's value, or None."""
@@ -78,6 +82,8 @@ class Store(Records):
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         super().__init__()
         self.path = path
+        self.on_trouble: Callable[[], None] | None = None
+        """Called in the middle of a run, when the file takes no more: whoever put something does not hear of it."""
         self._file = self._open(path)
         self._read()
         key = self.get("pickle-key", "")
@@ -113,15 +119,33 @@ class Store(Records):
             self._records[kind, name] = value
 
     def put(self, kind: str, name: str, value: Any) -> None:
-        """Write a record down."""
+        """Write a record down.
+
+        Raises `DeploymentError` where the file takes no more, or, with `on_trouble`, `Unreachable` for keys alone: those must
+        not be published then.
+        """
         super().put(kind, name, value)
-        self._file.write(json.dumps([kind, name, value], ensure_ascii=False) + "\n")
-        self._file.flush()
+        try:
+            self._file.write(json.dumps([kind, name, value], ensure_ascii=False) + "\n")
+            self._file.flush()
+        except OSError as error:
+            self.trouble = self._told(error)
+            if self.on_trouble is None:
+                raise DeploymentError(self.trouble) from None
+            self.on_trouble()
+            if kind == "account":
+                raise Unreachable(self.trouble) from None
+
+    def _told(self, error: OSError) -> str:
+        return f"{self.path}: cannot be written: {error.strerror or error}"
 
     def forget(self) -> None:
         """Forget everything but the file's own key: what it tells of is not there any more."""
         self._records = {key: value for key, value in self._records.items() if key[0] in ("schema", "pickle-key")}
-        self._rewrite()
+        try:
+            self._rewrite()
+        except OSError as error:
+            raise DeploymentError(self._told(error)) from None
 
     def _rewrite(self) -> None:
         scratch = self.path.with_suffix(".new")
@@ -134,6 +158,9 @@ class Store(Records):
         replaced.close()
 
     def close(self) -> None:
-        """Write the file without what is superseded, and close it."""
-        self._rewrite()
-        self._file.close()
+        """Write the file without what is superseded, and close it; one that takes no more stays as long as it is."""
+        with suppress(OSError):
+            self._rewrite()
+        self.path.with_suffix(".new").unlink(missing_ok=True)
+        with suppress(OSError):
+            self._file.close()

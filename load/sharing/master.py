@@ -155,7 +155,7 @@ class Conductor:
         deadline = told + patience
         while not done():
             if self.stop.wait(0.1):
-                raise FixtureError(f"interrupted when {far()}; nothing was measured")
+                raise FixtureError(f"{self._why()} when {far()}; nothing was measured")
             if roster.complaint:
                 raise FixtureError(roster.complaint)
             gone = [place.name for place in roster.places.values() if place.name and not roster.is_there(place)]
@@ -182,7 +182,7 @@ class Conductor:
                 if self.cut_short:
                     gevent.sleep(0.1)
                 elif self.stop.wait(0.1):
-                    self.cut_short = "interrupted"
+                    self.cut_short = self._why()
                     measures.cut_short(time.monotonic())
                     roster.send(CUT, {})
                     deadline = min(deadline, time.monotonic() + _CUT_GRACE + _HANDING_OVER)
@@ -193,6 +193,9 @@ class Conductor:
         self._tell_of_the_lost(roster)
         enter_losses(roster, self.profile, measures, time.monotonic() - self.start, cut=bool(self.cut_short))
         return measures
+
+    def _why(self) -> str:
+        return self.store.trouble or "interrupted"
 
     @contextmanager
     def _exported(self, measures: Measures, roster: Roster) -> Iterator[None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +15,7 @@ from load.sharing.processes import Processes
 from load.sharing.share import MADE
 from load.windows import Window
 from scenarios.visit.made import Made
+from scenarios.wire import Unreachable
 
 __all__ = ["Place", "Roster"]
 
@@ -127,8 +129,10 @@ class Roster:
 
     def _asked(self, client: str, said: dict[str, Any]) -> None:
         """Write down what a worker has changed, and tell it so, and the time."""
-        self._keep(said["records"])
-        self.runner.send_message(TOLD, {"number": said["number"], "at": time.monotonic()}, client_id=client)
+        # Keys that cannot be written down are not to be published: nobody says so then.
+        with suppress(Unreachable):
+            self._keep(said["records"])
+            self.runner.send_message(TOLD, {"number": said["number"], "at": time.monotonic()}, client_id=client)
 
     def _keep(self, records: list[list[Any]]) -> None:
         for kind, name, value in records:
@@ -148,7 +152,8 @@ class Roster:
             return
         place.gap = place.gap or told["number"] > place.due
         place.due = told["number"] + 1
-        self._keep(told["records"])
+        with suppress(Unreachable):
+            self._keep(told["records"])
         place.came, place.busy = told["came"], told["busy"]
         place.failed += told["failed"]
         place.outstanding = told.get("outstanding", 0)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import resource
 import ssl
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from threading import Event
 
 import httpx
 import pytest
+from vodozemac import Account
 
 from fixtures.deployment import Deployment, Homeserver
 from fixtures.errors import DeploymentError
@@ -15,6 +20,7 @@ from load.population import making, provision
 from load.population.howfar import teller
 from load.population.store import Store
 from load.profile import Profile
+from scenarios.wire import Unreachable
 
 
 class WentThere(Exception):
@@ -134,3 +140,34 @@ def test_what_is_left_takes_as_long_as_what_was_of_the_same_kind() -> None:
         "  66.0 s  rooms: 2 of 3, 3 s left",
         "  67.0 s  rooms: 3 of 3",
     ]
+
+
+@contextmanager
+def full_disk() -> Iterator[None]:
+    """No file of this process may grow, whatever the disk has left: the kernel says so as it says that a disk is full."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_full_disk_ends_a_run_by_name_and_is_no_trouble_of_the_server(tmp_path: Path) -> None:
+    """Whoever polled was ended by it, with a traceback each, and what they did not read any more was told as lost."""
+    path = tmp_path / "population.jsonl"
+    store, ended = Store(path), Event()
+    store.put("person", "0", {"user_id": "@a:one.test"})
+    with full_disk(), pytest.raises(DeploymentError, match=r"population\.jsonl: cannot be written: File too large"):
+        store.put("person", "1", {"user_id": "@b:one.test"})
+    store.on_trouble = ended.set
+    with full_disk():
+        store.put("since", "0/0", "s1")
+        assert ended.is_set() and store.trouble == f"{path}: cannot be written: File too large"
+        with pytest.raises(Unreachable, match="File too large"):
+            store.keep_account("0/0", Account())
+        store.close()
+    assert [each.name for each in tmp_path.iterdir()] == [path.name]
+    again = Store(path)
+    assert again.get("person", "0") == {"user_id": "@a:one.test"}
+    again.close()
