@@ -6,10 +6,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from rich.console import Console
 
+from fixtures.embedded import Embedded
 from vigie import cli, commands, loading
 from vigie.cli import parser
 
@@ -109,3 +112,21 @@ def test_a_deployment_that_has_just_become_ready_is_ended_by_an_interruption_too
     with pytest.raises(KeyboardInterrupt):
         options.run(options, Interrupted())
     assert standing.ended
+
+
+def test_who_presses_ctrl_c_again_while_all_is_being_ended_has_it_ended_all_the_same(tmp_path: Path) -> None:
+    """It was said to be ended, and its folder stayed, with its database and its accounts' passwords."""
+    folder, stopped = tmp_path / "run-1", []
+
+    def stop() -> None:
+        stopped.append(True)
+        if len(stopped) == 1:
+            raise KeyboardInterrupt
+
+    folder.mkdir()
+    launcher: Any = SimpleNamespace(folder=folder, stop=stop, journal=SimpleNamespace(path=folder / "processes.json"))
+    deployment: Any = None
+    with pytest.raises(KeyboardInterrupt), Embedded(deployment, launcher, []):
+        pass
+    assert len(stopped) == 2
+    assert not folder.exists()
