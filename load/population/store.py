@@ -129,9 +129,10 @@ class Store(Records):
             self._file.write(json.dumps([kind, name, value], ensure_ascii=False) + "\n")
             self._file.flush()
         except OSError as error:
-            self.trouble = self._told(error)
             if self.on_trouble is None:
-                raise DeploymentError(self.trouble) from None
+                raise DeploymentError(self._told(error)) from None
+            # It comes into the report, where paths of this machine have no place.
+            self.trouble = self._told(error).removeprefix(f"{self.path.parent.parent}/")
             self.on_trouble()
             if kind == "account":
                 raise Unreachable(self.trouble) from None

@@ -163,7 +163,7 @@ def test_a_full_disk_ends_a_run_by_name_and_is_no_trouble_of_the_server(tmp_path
     store.on_trouble = ended.set
     with full_disk():
         store.put("since", "0/0", "s1")
-        assert ended.is_set() and store.trouble == f"{path}: cannot be written: File too large"
+        assert ended.is_set() and store.trouble == f"{tmp_path.name}/{path.name}: cannot be written: File too large"
         with pytest.raises(Unreachable, match="File too large"):
             store.keep_account("0/0", Account())
         store.close()
