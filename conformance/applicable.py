@@ -1,7 +1,8 @@
 """Which variants of a check a deployment has: those for a second homeserver of agents are none where there is one.
 
 A rule that only one homeserver can break is told by the variants for that one. What needs two, by its story, stays and is
-untestable there. So it is with guests where nobody can bring one on: what holds for agents as well is told by them.
+untestable there. So it is with guests where nobody can bring one on, and with addresses where no identity server knows any:
+what holds for agents and accounts as well is told by them.
 """
 
 from __future__ import annotations

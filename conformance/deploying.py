@@ -92,6 +92,11 @@ class Deploying:
         theirs = named.external
         return theirs is not None and bool((theirs.admin_url and theirs.admin_token) or named.identity)
 
+    def knows_addresses(self) -> bool:
+        """Tell whether the deployment has an identity server."""
+        named = self._named()
+        return named is None or named.identity is not None
+
     def _named(self) -> Deployment | None:
         """Give the deployment that was named; none where it is the run's own, or unreadable."""
         if self._asked not in ("embedded", "containers"):

@@ -9,7 +9,10 @@ from pathlib import Path
 
 from conformance.run import check_id
 
-__all__ = ["checks_by_rule", "guests_tests", "long_tests", "rules_by_test"]
+__all__ = ["LEFT_OUT", "checks_by_rule", "left_out_tests", "long_tests", "rules_by_test"]
+
+LEFT_OUT = ("guests", "addresses")
+"""Markers of tests that are left out where a deployment has no such thing: other checks tell their rules then."""
 
 
 def rules_by_test(folder: Path = Path(__file__).parent) -> dict[tuple[str, str], list[str]]:
@@ -22,9 +25,9 @@ def long_tests() -> frozenset[tuple[str, str]]:
     return _marked("pytest.mark.long")
 
 
-def guests_tests() -> frozenset[tuple[str, str]]:
-    """Give the tests that are marked `guests`, by file and function name."""
-    return _marked("pytest.mark.guests")
+def left_out_tests() -> frozenset[tuple[str, str]]:
+    """Give the tests that some deployments leave out, by file and function name."""
+    return frozenset().union(*(_marked(f"pytest.mark.{mark}") for mark in LEFT_OUT))
 
 
 @cache

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 
 from conformance.applicable import HOMES, is_elsewhere
-from conformance.markers import guests_tests, rules_by_test
+from conformance.markers import left_out_tests, rules_by_test
 from scenarios.visit.reading import only_reads
 from scenarios.wire import Request
 
@@ -60,12 +60,12 @@ Key = tuple[str, str]
 def needs_by_rule() -> dict[str, frozenset[str]]:
     """Give what the checks of each rule need together: a rule is told only when all its checks are.
 
-    Those that are left out where there are no guests are not among them.
+    Those that are left out where there are no guests, or no identity server, are not among them.
     """
     functions = dict(_functions())
     found: dict[str, frozenset[str]] = {}
     for (file, test), rules in rules_by_test().items():
-        if (file, test) in guests_tests():
+        if (file, test) in left_out_tests():
             continue
         needs = _closure((Path(file).stem, test), functions, set())
         for rule in rules:

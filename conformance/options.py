@@ -14,6 +14,7 @@ MARKERS = (
     "needs(*abilities): what a deployment must allow: load, hostile, faults",
     "long: takes long, or waits long, so that it is begun first: at the end everybody would wait for it alone",
     "guests: tells for guests what other checks of its rules tell for agents: left out where nobody can make a guest",
+    "addresses: tells of e-mail addresses what others tell of accounts: left out where there is no identity server",
     "breaking: breaks parts, so that one worker runs all of them (conformance.scheduling)",
     "unpaced: looks at the server's own limits, so the harness keeps no rate (hostile)",
 )

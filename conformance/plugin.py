@@ -23,7 +23,7 @@ from conformance.applicable import variants
 from conformance.breaking import breakable, fragile, killed
 from conformance.catalogue import UnknownRule, load
 from conformance.deploying import Deploying
-from conformance.markers import rules_by_test
+from conformance.markers import LEFT_OUT, rules_by_test
 from conformance.options import MARKERS, pytest_addoption
 from conformance.outcome import status_of
 from conformance.recorder import Recorder
@@ -164,15 +164,16 @@ class Suite:
         items[:] = sorted(kept, key=lambda item: item.get_closest_marker("long") is None)
 
     def _elsewhere(self, items: list[pytest.Item]) -> list[pytest.Item]:
-        """Give the variants for homeservers, and of guests, that the deployment named has not."""
+        """Give the variants for homeservers, of guests and of addresses, that the deployment named has not."""
         homeservers, guests = self.deploying.homeservers(), self.deploying.brings_guests()
         parameters = [(item, f"{item.path}::{_name(item)}", getattr(item, "callspec", None)) for item in items]
         known = [(item, name, spec.params) for item, name, spec in parameters if spec is not None]
         left = variants(known, homeservers, guests=guests) if homeservers else []
-        if not guests:
-            told = {rule for item in items if not _of_guests(item) for rule in rules_of(item)}
-            left += [item for item in items if _of_guests(item) and told.issuperset(rules_of(item))]
-        return left
+        away = {"guests": not guests, "addresses": not self.deploying.knows_addresses()}
+        of_these = {item for item in items if any(away[mark] and item.get_closest_marker(mark) for mark in LEFT_OUT)}
+        told = {rule for item in items if item not in of_these for rule in rules_of(item)}
+        left += [item for item in of_these if told.issuperset(rules_of(item))]
+        return [item for item in items if item in left]
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Note what was chosen by name; where workers collect, the controller learns it from them."""
@@ -350,10 +351,6 @@ def _proof(config: pytest.Config) -> Path | None:
 
 def _name(item: pytest.Item) -> str:
     return item.name.split("[")[0]
-
-
-def _of_guests(item: pytest.Item) -> bool:
-    return item.get_closest_marker("guests") is not None
 
 
 def _breaks(item: pytest.Item) -> bool:

@@ -56,9 +56,10 @@ def _question(details: dict[str, Any], address: str) -> dict[str, Any]:
 
 
 @pytest.mark.rule("DIR-5")
+@pytest.mark.addresses
 async def test_addresses_are_looked_up_by_who_has_an_account(cast: Cast) -> None:
     """Who has no account asks whose an agent's address is, by the older API too: told nothing; a colleague is told."""
-    agent, colleague = await cast.agents(1, 0)
+    agent, colleague = await cast.agents(0, 0)
     server, address = identity_server(cast), agent.identity.address
     nobody = Session(cast.transport, server.url, "", who="somebody without an account")
     known = replace(nobody, access_token=await identity_token(colleague.session, server), who=colleague.name)

@@ -52,10 +52,11 @@ async def test_conversation_is_encrypted_without_being_asked(cast: Cast, home: i
 
 
 @pytest.mark.rule("E2E-1")
+@pytest.mark.addresses
 @pytest.mark.parametrize("home", [0, 1])
 async def test_conversation_begun_by_an_address_is_encrypted(cast: Cast, home: int) -> None:
     """Who begins a conversation with an address instead of an account, or a room, gets an encrypted one all the same."""
-    someone, invited = await cast.agent(home), cast.newcomer(1 - home)
+    someone, invited = await cast.agent(home), cast.newcomer(home)
     server = identity_server(cast)
     for way in ("direct", "private"):
         asked = {"medium": "email", "id_server": server.id_server, "address": invited.identity.address}

@@ -10,7 +10,7 @@ import pytest
 from conformance.applicable import variants
 from conformance.catalogue import load
 from conformance.deploying import Deploying
-from conformance.markers import guests_tests, rules_by_test
+from conformance.markers import left_out_tests, rules_by_test
 from conformance.needs import PARTS, needs_by_rule
 
 
@@ -68,13 +68,14 @@ def test_who_can_make_guests(described: str, made: bool, tmp_path: Path) -> None
     deploying = Deploying(SimpleNamespace(getoption=options.get), "")
     assert deploying.homeservers() == 1
     assert deploying.brings_guests() is made
+    assert deploying.knows_addresses() is ("identity" in parts)
 
 
-def test_every_rule_of_a_check_for_guests_alone_is_told_by_another() -> None:
-    """What is left out where there are no guests leaves no rule without a check."""
-    rules = rules_by_test()
-    told = {rule for test, each in rules.items() if test not in guests_tests() for rule in each}
-    assert guests_tests() and all(told.issuperset(rules[test]) for test in guests_tests())
+def test_every_rule_of_a_check_that_is_left_out_is_told_by_another() -> None:
+    """What is left out where there are no guests, or no identity server, leaves no rule without a check."""
+    rules, left = rules_by_test(), left_out_tests()
+    told = {rule for test, each in rules.items() if test not in left for rule in each}
+    assert left and all(told.issuperset(rules[test]) for test in left)
 
 
 def test_needs_are_told_for_every_rule_with_a_check_and_by_known_names() -> None:
@@ -99,6 +100,8 @@ def test_needs_are_told_for_every_rule_with_a_check_and_by_known_names() -> None
         ("AV-2", "hostile", True),
         ("AV-2", "infected", True),
         ("AV-1", "hostile", False),
+        ("E2E-1", "identity", False),
+        ("DIR-5", "identity", False),
         ("E2E-4", "storage", True),
         ("CNV-1", "second agents", True),
         ("REG-4", "second agents", False),
