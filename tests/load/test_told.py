@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -59,6 +60,14 @@ def test_what_goes_wrong_here_is_never_told_as_a_server_that_does_not_hold(what:
     assert code == 3 or done.stderr.count("\n") == 1
 
 
+@pytest.fixture
+def hang_ups_heard() -> Iterator[None]:
+    """Have hang-ups end what is started from here, as from a terminal: under nohup it would not hear of them."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 _HUNG_UP = """
 import os, signal, sys
 {before}
@@ -74,6 +83,7 @@ sys.exit(run.main(["--deployment", "somewhere.toml"]))
 
 
 @pytest.mark.parametrize(("before", "code"), [("", 3), ("signal.signal(signal.SIGHUP, signal.SIG_IGN)", 0)])
+@pytest.mark.usefixtures("hang_ups_heard")
 def test_a_hang_up_ends_a_run_but_not_under_nohup(before: str, code: int) -> None:
     """`nohup vigie load --profile soak &`: whoever started it logs out, and it was cut short."""
     command = [sys.executable, "-W", "ignore", "-c", _HUNG_UP.format(before=before)]
@@ -88,6 +98,7 @@ def listens(pid: int, number: int) -> bool:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.usefixtures("hang_ups_heard")
 def test_whatever_ends_it_while_it_is_loaded_ends_it_at_once_with_4(number: signal.Signals) -> None:
     """A service manager ends all of a command's processes at one moment; 3 says that something was measured."""
     command = [sys.executable, "-m", "load.run", "--worker", "--master-port", "1"]
@@ -123,6 +134,7 @@ def test_it_goes_with_whoever_started_it_though_that_was_killed_while_it_was_loa
 
 _FULL = """
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from load import run

@@ -37,7 +37,8 @@ def _run(nodes: list[str], workers: int) -> Iterator[tuple[str, float, float]]:
     for node in first:
         at += _seconds(node)
         ends.append((at, node))
-    free = [0.0] * (workers - bool(first)) or [at]
+    # Who broke parts takes of the rest afterwards, as everybody does.
+    free = [0.0] * (workers - 1) + [at]
     heapq.heapify(free)
     for node in rest:
         at = heapq.heappop(free) + _seconds(node)
