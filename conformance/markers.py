@@ -11,6 +11,8 @@ from conformance.run import check_id
 
 __all__ = ["LEFT_OUT", "checks_by_rule", "left_out_tests", "long_tests", "rules_by_test"]
 
+_Function = ast.AsyncFunctionDef | ast.FunctionDef
+
 LEFT_OUT = ("guests", "addresses")
 """Markers of tests that are left out where a deployment has no such thing: other checks tell their rules then."""
 
@@ -36,11 +38,17 @@ def _marked(mark: str) -> frozenset[tuple[str, str]]:
     return frozenset((file, node.name) for file, node in functions if mark in map(ast.unparse, node.decorator_list))
 
 
-def _functions(folder: Path) -> Iterator[tuple[str, ast.AsyncFunctionDef | ast.FunctionDef]]:
+def _functions(folder: Path) -> Iterator[tuple[str, _Function]]:
     for file in sorted(folder.glob("test_*.py")):
-        for node in ast.parse(file.read_text(encoding="utf-8")).body:
-            if isinstance(node, ast.AsyncFunctionDef | ast.FunctionDef):
-                yield file.name, node
+        for node in _functions_in(file, file.stat().st_mtime_ns):
+            yield file.name, node
+
+
+@cache
+def _functions_in(file: Path, _changed: int) -> tuple[_Function, ...]:
+    """Read a file's functions once for as long as it stays: a proof asks for them several times a fault."""
+    body = ast.parse(file.read_text(encoding="utf-8")).body
+    return tuple(node for node in body if isinstance(node, ast.AsyncFunctionDef | ast.FunctionDef))
 
 
 def checks_by_rule(folder: Path = Path(__file__).parent) -> dict[str, list[str]]:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from conformance.adversaries.driving import Adversary, Size, seed_of
+from conformance.adversaries.driving import Adversary, seed_of
 from conformance.cast import Cast
 from conformance.exclusion import beside_others, folder_of
 from conformance.guard import allowing
@@ -74,7 +74,7 @@ def adversary(request: pytest.FixtureRequest, deployment: Deployment) -> Iterato
     """Give the adversary of one check, with people and an event loop of its own."""
     suite: Any = request.config.pluginmanager.getplugin("vigie-suite")
     folder = folder_of(deployment) if suite.deploying.shared else None
-    progress = suite.out / "adversaries.log" if suite.size is not Size.QUICK else None
+    progress = suite.out / "adversaries.log" if not suite.size.in_passing else None
     if progress:
         progress.parent.mkdir(parents=True, exist_ok=True)
     with beside_others(folder) if folder is not None else contextlib.nullcontext(), asyncio.Runner() as runner:

@@ -6,7 +6,7 @@ import pytest
 
 from conformance.adversaries.acting import actors
 from conformance.adversaries.acts import Script, script, told
-from conformance.adversaries.driving import Adversary, Judge, Size
+from conformance.adversaries.driving import Adversary, Judge
 from conformance.adversaries.machine import People
 from conformance.adversaries.seeing import Stage
 
@@ -43,5 +43,5 @@ def test_whatever_people_do_everybody_sees_and_may_what_the_model_says(adversary
     def people(judge: Judge[Script]) -> People:
         return People(adversary, judge, stage)
 
-    steps = 6 if adversary.size is Size.QUICK else 30
+    steps = 6 if adversary.size.in_passing else 30
     adversary.play(people, stage.perform, examples=3, steps=steps, known=map(script, _KNOWN), told=told)

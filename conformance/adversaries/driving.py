@@ -33,21 +33,27 @@ _TELL_EVERY = 10.0
 
 
 class Size(StrEnum):
-    """How long adversaries look: `quick` in every run, `long` for a night."""
+    """How long adversaries look: `quick` in every run, `long` for a night, `brief` in a proof (what is known, and one more)."""
 
+    BRIEF = "brief"
     QUICK = "quick"
     NORMAL = "normal"
     LONG = "long"
 
     @property
     def times(self) -> int:
-        """How many times the budget of a quick run."""
-        return {Size.QUICK: 1, Size.NORMAL: 10, Size.LONG: 1_000}[self]
+        """How many times the budget of a quick run; one attempt is made by the smallest, too."""
+        return {Size.BRIEF: 0, Size.QUICK: 1, Size.NORMAL: 10, Size.LONG: 1_000}[self]
+
+    @property
+    def in_passing(self) -> bool:
+        """Whether adversaries look as part of something that is to be over soon."""
+        return self in (Size.BRIEF, Size.QUICK)
 
     @property
     def shrinking(self) -> float:
         """Seconds spent at most on making smaller what was found."""
-        return {Size.QUICK: 45.0, Size.NORMAL: 180.0, Size.LONG: 900.0}[self]
+        return {Size.BRIEF: 0.0, Size.QUICK: 45.0, Size.NORMAL: 180.0, Size.LONG: 900.0}[self]
 
 
 class Found(AssertionError):

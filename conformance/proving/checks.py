@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 import conformance
+from conformance.adversaries.driving import Size
 from conformance.markers import rules_by_test
 from conformance.plugin import Suite, rules_of
 from conformance.run import check_id
@@ -42,6 +44,10 @@ class _Chosen:
         self.wanted = wanted
         self.results: dict[str, Result] = {}
         self.problem = ""
+
+    def pytest_configure(self, config: pytest.Config) -> None:
+        """Have a failure told by its message: pytest reads the sources of every frame for a picture that nobody is shown."""
+        config.option.tbstyle = "value"
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
@@ -81,8 +87,11 @@ def run_checks(toml: Path, wanted: Collection[str], out: Path) -> dict[str, Resu
         return {}
     plugin, folder = _Chosen(wanted), Path(conformance.__file__).parent
     arguments = ["--rootdir", str(folder.parent), "-c", str(folder.parent / "pyproject.toml"), "--deployment", str(toml)]
+    arguments += ["--adversary", Size.BRIEF]
     arguments += ["--out", str(out), *(f"-pno:{name}" for name in ("terminal", "cacheprovider", "randomly", "xdist"))]
     code = pytest.main([*_files(folder, wanted), *arguments], plugins=[plugin])
+    # What pytest's own collecting left is there to stay: it need not be looked through again after each of some hundred jobs.
+    gc.freeze()
     if plugin.problem:
         raise RuntimeError(f"the checks did not run: {' '.join(plugin.problem.split())}")
     lost = [check for check in wanted if not any(chosen([check], name) for name in plugin.results)]
