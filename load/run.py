@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 
+_CALLED = "vigie populate" if "--populate-only" in sys.argv else "vigie load"
 # Under nohup a hang-up is nobody's business.
 _ENDING = [
     each
@@ -20,7 +21,7 @@ _ENDING = [
 
 def _too_early(_number: int, _frame: object) -> None:
     """End at once: what follows takes seconds to load, and nothing has begun."""
-    sys.stderr.write("vigie load: interrupted before anything began\n")
+    sys.stderr.write(f"{_CALLED}: interrupted before anything began\n")
     os._exit(4)
 
 
@@ -116,12 +117,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return work(options.master_host, options.master_port, stop, ensure_allowed, quiet)
         return _run(options, stop)
     except (FixtureError, ReportError) as error:
-        sys.stderr.write(f"vigie load: {error}\n")
+        sys.stderr.write(f"{_CALLED}: {error}\n")
         return NOT_SET_UP
     except OSError as error:
         # A folder that is none, a port that is taken, a disk that is full.
         where = f"{error.filename}: " if error.filename else ""
-        sys.stderr.write(f"vigie load: {where}{error.strerror or error}\n")
+        sys.stderr.write(f"{_CALLED}: {where}{error.strerror or error}\n")
         return NOT_SET_UP
     except Exception:
         # A mistake of ours says nothing of the server: Python's own exit code would say that it does not hold.

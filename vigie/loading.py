@@ -167,6 +167,6 @@ def _wait(process: subprocess.Popen[bytes], patience: float | None) -> int:
 def _code(code: int) -> int:
     """Give the load process's exit code; one that was killed told nothing."""
     if code < 0:
-        sys.stderr.write(f"vigie load: its load process was ended by {signal.Signals(-code).name}: nothing can be told\n")
+        sys.stderr.write(f"vigie: the load process was ended by {signal.Signals(-code).name}: nothing can be told\n")
         return CANNOT_TELL
     return code

@@ -60,6 +60,15 @@ def test_what_goes_wrong_here_is_never_told_as_a_server_that_does_not_hold(what:
     assert code == 3 or done.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize(("more", "named"), [([], "vigie load"), (["--populate-only"], "vigie populate")])
+def test_a_mistake_is_told_by_the_command_that_made_it(more: list[str], named: str, tmp_path: Path) -> None:
+    """Whoever wrote `vigie populate` looks for their mistake there."""
+    command = [sys.executable, "-m", "load.run", "--deployment", str(tmp_path / "nowhere.toml"), "--profile", "smoke", *more]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=ROOT, check=False)
+    assert done.returncode == 4
+    assert done.stderr.startswith(f"{named}: "), done.stderr
+
+
 @pytest.fixture
 def hang_ups_heard() -> Iterator[None]:
     """Have hang-ups end what is started from here, as from a terminal: under nohup it would not hear of them."""
@@ -107,6 +116,7 @@ def test_whatever_ends_it_while_it_is_loaded_ends_it_at_once_with_4(number: sign
         # Python itself takes Ctrl-C from the first moment on.
         while not (listens(process.pid, signal.SIGTERM) and listens(process.pid, number)):
             assert time.monotonic() < deadline, f"it never listened to {number.name}"
+            time.sleep(0.005)
         process.send_signal(number)
         said, complained = process.communicate(timeout=20)
     assert (process.returncode, said) == (4, "")
