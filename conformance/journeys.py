@@ -14,7 +14,7 @@ from scenarios.people import Person
 from scenarios.session import ok
 from scenarios.wire import until
 
-__all__ = ["gathered", "identity_server", "invited_guest", "invited_outsider", "join", "sees_invited"]
+__all__ = ["gathered", "identity_server", "invited_guest", "invited_outsider", "join", "sees_invited", "sees_out"]
 
 
 def identity_server(cast: Cast) -> IdentityServer:
@@ -55,6 +55,16 @@ async def sees_invited(host: Person, room_id: str, user_id: str) -> None:
 
     missing = f"the invitation of {user_id} in the members that {host.name} sees"
     await until(host.session.transport, seen, deadline=15, missing=missing)
+
+
+async def sees_out(member: Device, room_id: str, user_id: str, *ways: str) -> None:
+    """Wait until a device shows somebody as out of a room, by leave or another of these ways; raises `NotInTime`."""
+
+    def is_out(seen: Device) -> bool:
+        known = seen.room(room_id).state.get(("m.room.member", user_id), {})
+        return known.get("membership") in ("leave", *ways)
+
+    await member.wait_for(f"the departure of {user_id}", is_out)
 
 
 async def gathered(host: Device, *others: Device, externals: bool = False, name: str = "salon") -> str:

@@ -7,7 +7,7 @@ import pytest
 from conformance.cast import Cast
 from conformance.checks.answers import accepted, refused
 from conformance.checks.contents import opens_as
-from conformance.journeys import gathered, join
+from conformance.journeys import gathered, join, sees_out
 from scenarios import conversations, files
 from scenarios.session import ok, path
 from scenarios.wire import until
@@ -110,10 +110,7 @@ async def test_who_leaves_gets_nothing_more_and_is_seen_to_leave(cast: Cast, hom
 
     ok(await conversations.leave(leaver.session, room_id))
     for member in (host, stayer):
-        await member.wait_for(
-            "the departure",
-            lambda seen: seen.room(room_id).state.get(("m.room.member", leaver.user_id), {}).get("membership") == "leave",
-        )
+        await sees_out(member, room_id, leaver.user_id)
     for device in (leaver, tablet):
         await device.wait_for("the conversation as left", lambda seen: seen.room(room_id).membership == "leave")
     after = await host.say(room_id, "après")

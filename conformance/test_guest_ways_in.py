@@ -12,7 +12,7 @@ import pytest
 from conformance.cast import Cast
 from conformance.checks.answers import accepted, read, refused
 from conformance.checks.directory import finds, finds_only
-from conformance.journeys import gathered, invited_guest, join
+from conformance.journeys import gathered, invited_guest, join, sees_out
 from scenarios import accounts, conversations, directory
 from scenarios.session import Session, ok, path
 from scenarios.wire import Response
@@ -89,8 +89,7 @@ async def test_guest_who_stays_alone_is_no_administrator(cast: Cast, home: int) 
     guest, room_id = await invited_guest(cast, host)
     accepted(await conversations.set_state(host.session, room_id, "m.room.topic", {"topic": "avant"}), "the host's change")
     ok(await conversations.leave(host.session, room_id))
-    key = ("m.room.member", host.user_id)
-    await guest.wait_for("the host's leave", lambda seen: seen.room(room_id).state.get(key, {}).get("membership") == "leave")
+    await sees_out(guest, room_id, host.user_id)
     for kind, content in (("m.room.topic", {"topic": "à moi"}), ("m.room.join_rules", {"join_rule": "public"})):
         answer = await conversations.set_state(guest.session, room_id, kind, content)
         refused(answer, f"a guest who stays alone and sets {kind}", "M_FORBIDDEN")

@@ -10,7 +10,7 @@ from conformance.cast import Cast
 from conformance.checks.answers import accepted, refused
 from conformance.checks.contents import opens_as
 from conformance.checks.directory import finds_only
-from conformance.journeys import gathered, identity_server, invited_guest, join
+from conformance.journeys import gathered, identity_server, invited_guest, join, sees_out
 from scenarios import conversations, directory, files
 from scenarios.devices import Device
 from scenarios.invitations import identity_token
@@ -164,8 +164,7 @@ async def test_guest_takes_part_where_invited(cast: Cast, home: int) -> None:
     opens_as(answer, received.content["file"], content, "the guest's file")
 
     accepted(await conversations.leave(guest.session, room_id), "a guest's leave")
-    key = ("m.room.member", guest.user_id)
-    await host.wait_for("the guest's leave", lambda seen: seen.room(room_id).state.get(key, {}).get("membership") == "leave")
+    await sees_out(host, room_id, guest.user_id)
 
 
 @pytest.mark.rule("GST-6")

@@ -10,7 +10,7 @@ import pytest
 from conformance.cast import Cast
 from conformance.checks.answers import accepted, refused
 from conformance.checks.encryption import is_encrypted, is_encrypted_or_refused
-from conformance.journeys import gathered, join
+from conformance.journeys import gathered, join, sees_out
 from conformance.tampering import Tampering, client_lied_to, events_in, to_device_in
 from scenarios import conversations
 from scenarios.devices import Device
@@ -150,12 +150,7 @@ async def test_who_is_gone_reads_nothing_that_follows(cast: Cast, home: int, way
 
     await _GOING[way](host, gone, room_id)
     for member in (host, stays):
-
-        def is_gone(device: Device) -> bool:
-            event = device.room(room_id).state.get(("m.room.member", gone.user_id), {})
-            return event.get("membership") in ("leave", "ban")
-
-        await member.wait_for("the departure", is_gone)
+        await sees_out(member, room_id, gone.user_id, "ban")
     for writer, reader in ((host, stays), (stays, host)):
         after = await writer.say(room_id, cast.word("après"))
         await reader.wait_to_read(room_id, after)
@@ -191,12 +186,7 @@ async def test_who_is_disinvited_reads_nothing_that_follows(cast: Cast, home: in
     await asked.wait_for("the key of what was said while they were invited", lambda _seen: opens(said))
     await _kicked(host, asked, room_id)
     for member in (host, stays):
-
-        def is_out(device: Device) -> bool:
-            event = device.room(room_id).state.get(("m.room.member", asked.user_id), {})
-            return event.get("membership") == "leave"
-
-        await member.wait_for("the withdrawal of the invitation", is_out)
+        await sees_out(member, room_id, asked.user_id)
     answer = await conversations.ask_to_join(asked.session, room_id, host.session.server_name)
     refused(answer, "coming in by an invitation that was withdrawn", "M_FORBIDDEN")
     for writer, reader in ((host, stays), (stays, host)):
