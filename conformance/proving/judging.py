@@ -1,4 +1,4 @@
-"""What a fault's run comes to: caught for the rule's own reason, with nothing else turned, or why not."""
+"""What a fault's run comes to: caught for its reason by every check it names, with nothing else turned, or why not."""
 
 from __future__ import annotations
 
@@ -74,6 +74,12 @@ def _why_not(
     if not caught:
         check, result = next(iter(failed.items()))
         return f"{check} failed for another reason than /{fault.reason}/: {_line(result)}"
+    # Of each check that is named it is told that it was seen to fail: of its variants one is enough.
+    silent = [name for name in fault.checks if not any(chosen([name], check) for check in caught)]
+    if silent:
+        told_by = {check: result for check, result in own.items() if chosen(silent, check)}
+        check, result = next(iter(told_by.items()))
+        return f"{check} did not turn for /{fault.reason}/, it is {result['status']}: {_line(result)}"
     if turned:
         said = ", ".join(f"{each} ({_line(results[each])})" for each in turned)
         return f"it turned others too: {said}"

@@ -21,6 +21,7 @@ from fixtures.service import File, Service, TcpAccepts
 from reports.proof import Proof, Tried, make_proof, proved_by
 
 OWN, OTHER = "GST-2/guest-creates-no-room[plain]", "REG-1/agent-registers-by-mail[0]"
+SPACE = "GST-2/guest-creates-no-room[space]"
 FAULT = Fault(
     id="guest-makes-rooms",
     rule="GST-2",
@@ -62,6 +63,19 @@ def test_anything_else_is_not(what: dict[str, Any], why: str) -> None:
     tried = judge(FAULT, what, HEALTHY)
     assert not tried.caught
     assert why in tried.reason
+
+
+def test_every_check_that_is_named_must_turn() -> None:
+    """A fault's name beside a check says that the check was seen to fail; of a check's variants one is enough."""
+    both = dataclasses.replace(FAULT, checks=("GST-2/guest-creates-no-room", OTHER))
+    healthy = {**HEALTHY, SPACE: {"status": "pass", "message": ""}}
+    what = told("fail", "a room should be refused")
+    what["results"][SPACE] = {"status": "pass", "message": ""}
+    tried = judge(both, what, healthy)
+    assert not tried.caught
+    assert f"{OTHER} did not turn for /room should be refused/, it is pass" in tried.reason
+    what["results"][OTHER] = {"status": "fail", "message": "the room should be refused to agents"}
+    assert judge(both, what, healthy).caught
 
 
 def test_a_check_that_was_red_before_proves_nothing() -> None:
