@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from ahocorasick_rs import BytesAhoCorasick
+from ahocorasick_rs import BytesAhoCorasick, Implementation
 
 from conformance.traces.needles import Mark, Needle, needles
 from conformance.traces.places import Chunk, Place
@@ -18,6 +19,8 @@ _WHITE = b" \t\r\n"
 _MOST = 20
 _PIECE = 256 * 1024
 _AROUND = 30
+# The table of a deterministic automaton takes 0.06 ms and 70 KiB a needle, and is nearly three times as fast to look with.
+_WORTH_A_TABLE, _MOST_IN_A_TABLE = 16 * 1024 * 1024, 4_000
 _PRINTABLE = bytes(byte if 32 <= byte < 127 else 46 for byte in range(256))
 _LIKE_A_KEY = re.compile(rb"[A-Za-z0-9+/=_-]{20,}")
 # Soft ends of line, and ends of line that are written out: they part what belongs together.
@@ -72,9 +75,14 @@ class _Machine:
         self._kinds = {magic.lower(): (magic, kind) for magic, kind in MAGIC.items()}
         self.longest = max(map(len, self._ordered))
         self._automaton = BytesAhoCorasick(self._ordered)
+        self._until_table = _WORTH_A_TABLE if len(self._ordered) <= _MOST_IN_A_TABLE else sys.maxsize
 
     def look(self, data: bytes) -> tuple[list[_Match], list[tuple[str, int, int]]]:
         """Give the needles in the data, and the beginnings of packed streams, each with start and end."""
+        self._until_table -= len(data)
+        if self._until_table < 0:
+            self._automaton = BytesAhoCorasick(self._ordered, implementation=Implementation.DFA)
+            self._until_table = sys.maxsize
         marks: list[_Match] = []
         packs: list[tuple[str, int, int]] = []
         for index, start, end in self._automaton.find_matches_as_indexes(data.lower(), overlapping=True):

@@ -166,6 +166,42 @@ def test_postgres_tables(database: PostgresDatabase, statements: list[str], expe
     assert any(expected in each for each in where(database))
 
 
+def test_a_table_that_is_dropped_once_it_was_listed_is_gone(
+    database: PostgresDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Synapse drops its tables for an update when it is done: that is no failure to read, and the others are read."""
+    database.run(f"CREATE TABLE vigie_traces.t AS SELECT {quoted(TEXT)} AS t", "CREATE TABLE vigie_traces.passing (t text)")
+    run, listed = PostgresDatabase.run, []
+
+    def run_and_drop(place: PostgresDatabase, *statements: str) -> bytes:
+        found = run(place, *statements)
+        if "pg_class" in statements[0]:
+            listed.append(b"vigie_traces.passing" in found)
+            run(place, "DROP TABLE IF EXISTS vigie_traces.passing")
+        return found
+
+    monkeypatch.setattr(PostgresDatabase, "run", run_and_drop)
+    assert any("vigie_traces.t" in each for each in where(database))
+    assert listed == [True, False]
+
+
+def test_a_table_that_may_not_be_read_is_an_error(database: PostgresDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However often it is listed: a database that never comes to rest is not told as searched."""
+    run, listed = PostgresDatabase.run, []
+
+    def lists_what_is_not_there(place: PostgresDatabase, *statements: str) -> bytes:
+        found = run(place, *statements)
+        if "pg_class" in statements[0]:
+            listed.append(found)
+            found += b"vigie_traces.never\tr\tt\n"
+        return found
+
+    monkeypatch.setattr(PostgresDatabase, "run", lists_what_is_not_there)
+    with pytest.raises(OSError, match=r"vigie_traces\.never"):
+        where(database)
+    assert len(listed) > 1
+
+
 def test_postgres_large_object_across_pages(database: PostgresDatabase) -> None:
     content = b"." * 2040 + TEXT.encode()
     identifier = database.run(f"SELECT lo_from_bytea(0, '\\x{content.hex()}')").decode().strip()
