@@ -9,14 +9,17 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 from zlib import crc32
 
 from conformance.catalogue import Catalogue, UnknownRule
-from conformance.markers import checks_by_rule
+from conformance.markers import checks_by_rule, long_tests, rules_by_test
 from conformance.proving.crew import Crew, CrewError, Job
 from conformance.proving.judging import judge
+from conformance.run import check_id
+from conformance.scheduling import shares_search
 from fixtures.faults.model import Config, Fault
 from fixtures.faults.registry import all_faults
 from reports.proof import Proof, Tried, make_proof
@@ -124,8 +127,11 @@ class ProofRun:
         used = sorted({check for job in self._jobs() for check in job["checks"]})
         # A check that is wanted whole needs no variant of its own.
         used = [check for check in used if "[" not in check or check.split("[")[0] not in used]
-        together = max(1, min(_TOGETHER, -(-len(used) // self.workers)))
-        jobs: list[Job] = [{"checks": used[start : start + together]} for start in range(0, len(used), together)]
+        # What shares a search is one job, and the first: there is least to search in.
+        searching, others = [each for each in used if _searches(each)], [each for each in used if not _searches(each)]
+        together = max(1, min(_TOGETHER, -(-len(others) // self.workers)))
+        jobs: list[Job] = [{"checks": searching}] if searching else []
+        jobs += [{"checks": others[start : start + together]} for start in range(0, len(others), together)]
         self.on_phase(f"{len(used)} checks without a fault", len(jobs))
 
         def done(job: Job, told: dict[str, Any]) -> None:
@@ -166,7 +172,10 @@ class ProofRun:
 
 
 def _batches(faults: Sequence[Fault], jobs: Sequence[Job]) -> list[list[Job]]:
-    """Put together what changes the configuration of the same services: they start once a fault, and not twice."""
+    """Put together what changes the configuration of the same services: they start once a fault, and not twice.
+
+    Then come faults whose checks search stores, for these grow, and those that take long: no worker is left with one at last.
+    """
     batches: dict[tuple[str, ...], list[Job]] = {}
     single: list[list[Job]] = []
     for fault, job in zip(faults, jobs, strict=True):
@@ -175,7 +184,26 @@ def _batches(faults: Sequence[Fault], jobs: Sequence[Job]) -> list[list[Job]]:
             batches.setdefault(tuple(services), []).append(job)
         else:
             single.append([job])
+    # False comes before True.
+    single.sort(key=lambda batch: [not any(map(like, batch[0]["checks"])) for like in (_searches, _takes_long)])
     return [*sorted(batches.values(), key=len, reverse=True), *single]
+
+
+def _searches(check: str) -> bool:
+    """Tell whether a check looks through all that a deployment stores."""
+    return check.split("/")[1].split("[", maxsplit=1)[0] in _tests()[0]
+
+
+def _takes_long(check: str) -> bool:
+    return check.split("/")[1].split("[", maxsplit=1)[0] in _tests()[1]
+
+
+@cache
+def _tests() -> tuple[frozenset[str], frozenset[str]]:
+    """Give the tests that search, and those that are marked `long`, named as checks name them."""
+    searching = (test for file, test in rules_by_test() if shares_search(file))
+    long = (test for _file, test in long_tests())
+    return frozenset(check_id("", test)[1:] for test in searching), frozenset(check_id("", test)[1:] for test in long)
 
 
 def code_of(proof: Proof, healthy: Callable[[Tried], bool] = lambda each: "not green without a fault" in each.reason) -> int:
