@@ -25,7 +25,7 @@ from fixtures.faults.registry import all_faults
 from reports.proof import Proof, Tried, make_proof
 from reports.verdict import Component
 
-__all__ = ["SAMPLE", "ProofRun", "UnknownFault", "choose", "code_of"]
+__all__ = ["SAMPLE", "ProofRun", "UnknownFault", "batches", "choose", "code_of"]
 
 SAMPLE = (
     "REG-1/agent-registers-by-mail[0]",
@@ -120,11 +120,12 @@ class ProofRun:
             self._doubts.append("the proof was interrupted")
         return self._proof(components)
 
-    def _jobs(self) -> list[Job]:
+    def jobs(self) -> list[Job]:
+        """Give what is to be done under each fault, in their order."""
         return [{"fault": fault.id, "checks": [*fault.checks, *others_for(fault)]} for fault in self.faults]
 
     def _baseline(self, crew: Crew) -> None:
-        used = sorted({check for job in self._jobs() for check in job["checks"]})
+        used = sorted({check for job in self.jobs() for check in job["checks"]})
         # A check that is wanted whole needs no variant of its own.
         used = [check for check in used if "[" not in check or check.split("[")[0] not in used]
         # What shares a search is one job, and the first: there is least to search in.
@@ -154,7 +155,7 @@ class ProofRun:
             self.tried.append(tried)
             self.on_tried(tried)
 
-        crew.run(_batches(self.faults, self._jobs()), done)
+        crew.run(batches(self.faults, self.jobs()), done)
 
     def _proof(self, components: Iterable[dict[str, str]]) -> Proof:
         order = {fault.id: number for number, fault in enumerate(self.faults)}
@@ -171,22 +172,22 @@ class ProofRun:
         )
 
 
-def _batches(faults: Sequence[Fault], jobs: Sequence[Job]) -> list[list[Job]]:
+def batches(faults: Sequence[Fault], jobs: Sequence[Job]) -> list[list[Job]]:
     """Put together what changes the configuration of the same services: they start once a fault, and not twice.
 
     Then come faults whose checks search stores, for these grow, and those that take long: no worker is left with one at last.
     """
-    batches: dict[tuple[str, ...], list[Job]] = {}
+    together: dict[tuple[str, ...], list[Job]] = {}
     single: list[list[Job]] = []
     for fault, job in zip(faults, jobs, strict=True):
         services = sorted({each.service for each in fault.effects if isinstance(each, Config) and each.restart})
         if services:
-            batches.setdefault(tuple(services), []).append(job)
+            together.setdefault(tuple(services), []).append(job)
         else:
             single.append([job])
     # False comes before True.
     single.sort(key=lambda batch: [not any(map(like, batch[0]["checks"])) for like in (_searches, _takes_long)])
-    return [*sorted(batches.values(), key=len, reverse=True), *single]
+    return [*sorted(together.values(), key=len, reverse=True), *single]
 
 
 def _searches(check: str) -> bool:

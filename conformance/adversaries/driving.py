@@ -33,7 +33,7 @@ _TELL_EVERY = 10.0
 
 
 class Size(StrEnum):
-    """How long adversaries look: `quick` in every run, `long` for a night, `brief` in a proof (what is known, and one more)."""
+    """How long adversaries look: `quick` in every run, `long` for a night, `brief` in a proof: what is known, and the least."""
 
     BRIEF = "brief"
     QUICK = "quick"
@@ -42,7 +42,7 @@ class Size(StrEnum):
 
     @property
     def times(self) -> int:
-        """How many times the budget of a quick run; one attempt is made by the smallest, too."""
+        """How many times the budget of a quick run; the shortest makes one attempt, too."""
         return {Size.BRIEF: 0, Size.QUICK: 1, Size.NORMAL: 10, Size.LONG: 1_000}[self]
 
     @property

@@ -52,6 +52,25 @@ def test_known_examples_are_tried_first(adversary: Adversary) -> None:
     assert tried == [[1], [3, 2, 1]]
 
 
+def test_a_brief_one_tries_what_is_known_and_the_simplest_and_makes_nothing_smaller(adversary: Adversary) -> None:
+    """A proof asks whether a fault is noticed at all."""
+    adversary.size, tried = Size.BRIEF, []
+
+    async def attempt(numbers: list[int]) -> None:
+        tried.append(numbers)
+
+    adversary.hunt(NUMBERS, attempt, examples=100, known=[[1], [3, 2, 1]])
+    assert tried == [[1], [3, 2, 1], []]
+
+    async def refused(numbers: list[int]) -> None:
+        tried.append(numbers)
+        raise AssertionError("found")
+
+    with pytest.raises(Found, match="found"):
+        adversary.hunt(st.integers(100), refused, examples=100)
+    assert tried[3:] == [100]
+
+
 def test_a_seed_tries_the_same_again_and_another_something_else(adversary: Adversary) -> None:
     def tried(seed: int) -> list[list[int]]:
         adversary.seed, seen = seed, []

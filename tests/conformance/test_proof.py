@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from conformance.catalogue import load
 from conformance.markers import checks_by_rule
-from conformance.proof import SAMPLE, UnknownFault, choose, code_of, others_for
+from conformance.proof import SAMPLE, ProofRun, UnknownFault, batches, choose, code_of, others_for
 from conformance.proving.checks import chosen
 from conformance.proving.configs import altered
 from conformance.proving.judging import judge
@@ -63,6 +64,16 @@ def test_anything_else_is_not(what: dict[str, Any], why: str) -> None:
     tried = judge(FAULT, what, HEALTHY)
     assert not tried.caught
     assert why in tried.reason
+
+
+def test_what_searches_stores_and_what_takes_long_comes_first(tmp_path: Path) -> None:
+    """After what changes configurations: stores grow, and a long check left for the end has the other workers wait."""
+    faults = all_faults()
+    run = ProofRun(faults, tmp_path)
+    order = [[job["fault"] for job in batch] for batch in batches(faults, run.jobs())]
+    assert order.index(["recovery-code-in-account-data"]) < order.index(["link-never-runs-out"])
+    assert order.index(["link-never-runs-out"]) < order.index(["guest-makes-spaces"])
+    assert sorted(fault for batch in order for fault in batch) == sorted(fault.id for fault in faults)
 
 
 def test_every_check_that_is_named_must_turn() -> None:
