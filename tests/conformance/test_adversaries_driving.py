@@ -67,8 +67,8 @@ def test_a_brief_one_tries_what_is_known_and_the_simplest_and_makes_nothing_smal
         raise AssertionError("found")
 
     with pytest.raises(Found, match="found"):
-        adversary.hunt(st.integers(100), refused, examples=100)
-    assert tried[3:] == [100]
+        adversary.hunt(st.lists(st.integers(100, 200), min_size=3), refused, examples=100)
+    assert tried[3:] == [[100, 100, 100]]
 
 
 def test_a_seed_tries_the_same_again_and_another_something_else(adversary: Adversary) -> None:
