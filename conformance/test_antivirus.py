@@ -58,7 +58,7 @@ async def test_clean_encrypted_file_reaches_its_recipient(cast: Cast) -> None:
     file = await files.upload_encrypted(sender.session, content)
     body = await files.for_scanner(receiver.session, file)
     told = accepted(await files.scan_encrypted(receiver.session, body), "the scan of a clean encrypted file")
-    assert told["clean"] is True
+    assert told["clean"] is True, f"the scan says: {told}"
     answer = await files.download_encrypted(receiver.session, body)
     opens_as(answer, file, content, "a clean file")
 

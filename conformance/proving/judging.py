@@ -74,12 +74,10 @@ def _why_not(
     if not caught:
         check, result = next(iter(failed.items()))
         return f"{check} failed for another reason than /{fault.reason}/: {_line(result)}"
-    # Of each check that is named it is told that it was seen to fail: of its variants one is enough.
-    silent = [name for name in fault.checks if not any(chosen([name], check) for check in caught)]
-    if silent:
-        told_by = {check: result for check, result in own.items() if chosen(silent, check)}
-        check, result = next(iter(told_by.items()))
-        return f"{check} did not turn for /{fault.reason}/, it is {result['status']}: {_line(result)}"
+    # A fault's name beside a check says that the check was seen to fail.
+    silent = next((check for check in own if check not in caught), None)
+    if silent is not None:
+        return f"{silent} did not turn for /{fault.reason}/, it is {own[silent]['status']}: {_line(own[silent])}"
     if turned:
         said = ", ".join(f"{each} ({_line(results[each])})" for each in turned)
         return f"it turned others too: {said}"
