@@ -11,8 +11,8 @@ from conformance.checks.answers import accepted, refused
 from conformance.checks.encryption import is_encrypted, is_encrypted_or_refused, is_not_encrypted
 from conformance.journeys import gathered, identity_server, join
 from scenarios import conversations, files
+from scenarios.conversations import MEGOLM
 from scenarios.invitations import identity_token
-from scenarios.keys import MEGOLM
 from scenarios.session import ok, path
 
 _INVITE_ONLY = [{"type": "m.room.join_rules", "state_key": "", "content": {"join_rule": "invite"}}]

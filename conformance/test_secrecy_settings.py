@@ -13,8 +13,9 @@ from conformance.checks.encryption import is_encrypted, is_encrypted_or_refused
 from conformance.journeys import gathered, join, sees_out
 from conformance.tampering import Tampering, client_lied_to, events_in, to_device_in
 from scenarios import conversations
+from scenarios.conversations import MEGOLM
 from scenarios.devices import Device
-from scenarios.keys import MEGOLM, Undecryptable
+from scenarios.keys import Undecryptable
 from scenarios.session import ok, path
 
 _ENCRYPTION = "m.room.encryption"

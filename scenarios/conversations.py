@@ -10,6 +10,7 @@ from scenarios.wire import Response, until
 
 __all__ = [
     "ACCESS_RULES",
+    "MEGOLM",
     "ask_for_direct",
     "ask_for_private",
     "ask_for_public",
@@ -32,6 +33,8 @@ __all__ = [
 ]
 
 ACCESS_RULES = "im.vector.room.access_rules"
+MEGOLM = "m.megolm.v1.aes-sha2"
+"""The one algorithm by which conversations are encrypted (Matrix specification, "m.megolm.v1.aes-sha2")."""
 
 
 async def ask_for_room(session: Session, **options: Any) -> Response:

@@ -9,7 +9,8 @@ from collections.abc import Iterable
 from nio.crypto.key_export import FOOTER, HEADER, decrypt, encrypt
 from vodozemac import ExportedSessionKey, InboundGroupSession
 
-from scenarios.keys import MEGOLM, RoomKey
+from scenarios.conversations import MEGOLM
+from scenarios.keys import RoomKey
 
 __all__ = ["WrongPassphrase", "export_file", "import_file"]
 

@@ -25,10 +25,9 @@ from scenarios.pickles import byte_strings, decoded, unpickled
 from scenarios.session import Session, ok
 from scenarios.trust import Identities, IdentityChanged, Trust
 
-__all__ = ["MEGOLM", "Machine", "RoomKey", "Undecryptable", "decrypt_file", "encrypt_file"]
+__all__ = ["Machine", "RoomKey", "Undecryptable", "decrypt_file", "encrypt_file"]
 
 _LOGGER = logging.getLogger(__name__)
-MEGOLM = "m.megolm.v1.aes-sha2"
 
 
 @dataclass(frozen=True)

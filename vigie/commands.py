@@ -8,6 +8,7 @@ import signal
 from argparse import Namespace
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from _pytest.mark.expression import Expression
@@ -19,7 +20,6 @@ import conformance
 from conformance.catalogue import Catalogue, Rule, UnknownRule, load
 from conformance.deploying import read_images, read_overlays
 from conformance.markers import checks_by_rule
-from conformance.plugin import Suite
 from conformance.rules_listing import render_rules
 from conformance.visiting import announcement
 from fixtures import embedded
@@ -36,6 +36,9 @@ from reports.verdict import Level, Outcome, Status, Verdict, exit_code, read, wr
 from vigie.examples import make_examples
 from vigie.outlook import Outlook
 from vigie.progress import COLOURS, CheckProgress, StartProgress
+
+if TYPE_CHECKING:
+    from conformance.plugin import Suite
 
 __all__ = ["WrongUse", "check", "down", "report", "rules", "up"]
 
@@ -147,6 +150,9 @@ class _Shown:
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionstart(self, session: pytest.Session) -> None:
         """Take hold of the suite before anything starts."""
+        # Here, where pytest has loaded it: it brings clients and Hypothesis, which no other command needs.
+        from conformance.plugin import Suite  # noqa: PLC0415
+
         suite = session.config.pluginmanager.getplugin("vigie-suite")
         assert isinstance(suite, Suite)
         self.suite = suite

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from conformance.checks.answers import refused
-from scenarios.conversations import room_state
-from scenarios.keys import MEGOLM
+from scenarios.conversations import MEGOLM, room_state
 from scenarios.session import Session
 from scenarios.wire import Response
 

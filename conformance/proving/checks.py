@@ -14,9 +14,10 @@ import conformance
 from conformance.adversaries.driving import Size
 from conformance.markers import rules_by_test
 from conformance.plugin import Suite, rules_of
+from conformance.proving.judging import chosen
 from conformance.run import check_id
 
-__all__ = ["Result", "chosen", "run_checks"]
+__all__ = ["Result", "run_checks"]
 
 
 @dataclass(frozen=True)
@@ -30,11 +31,6 @@ class Result:
     def plain(self) -> dict[str, Any]:
         """Give it as JSON has it."""
         return asdict(self)
-
-
-def chosen(wanted: Collection[str], check: str) -> bool:
-    """Tell whether a check, with its variant in brackets, is among those wanted; one without brackets is all variants."""
-    return check in wanted or check.split("[", maxsplit=1)[0] in wanted
 
 
 class _Chosen:

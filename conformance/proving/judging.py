@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
-from conformance.proving.checks import chosen
 from fixtures.faults.model import Fault
 from reports.proof import Tried
 
-__all__ = ["judge"]
+__all__ = ["chosen", "judge"]
+
+
+def chosen(wanted: Collection[str], check: str) -> bool:
+    """Tell whether a check, with its variant in brackets, is among those wanted; one without brackets is all variants."""
+    return check in wanted or check.split("[", maxsplit=1)[0] in wanted
 
 
 def judge(fault: Fault, told: Mapping[str, Any], healthy: Mapping[str, Mapping[str, Any]]) -> Tried:

@@ -19,7 +19,7 @@ from vodozemac import Account, AnyOlmMessage, GroupSession, InboundGroupSession,
 from vodozemac import Session as OlmSession
 
 from load.agents.devicekeys import DeviceKeys, KnownKeys, canonical, is_signed
-from scenarios.keys import MEGOLM
+from scenarios.conversations import MEGOLM
 from scenarios.session import Session, ok
 
 __all__ = ["CrowdMachine", "NoKey", "Unreadable"]

@@ -9,7 +9,7 @@ from vodozemac import Account
 
 from load.agents.crypto import OLM
 from load.agents.devicekeys import canonical
-from scenarios.keys import MEGOLM
+from scenarios.conversations import MEGOLM
 
 __all__ = ["DEVICES", "READER", "answers"]
 

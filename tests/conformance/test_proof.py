@@ -12,9 +12,8 @@ import pytest
 from conformance.catalogue import load
 from conformance.markers import checks_by_rule
 from conformance.proof import SAMPLE, ProofRun, UnknownFault, batches, choose, code_of, others_for
-from conformance.proving.checks import chosen
 from conformance.proving.configs import altered
-from conformance.proving.judging import judge
+from conformance.proving.judging import chosen, judge
 from fixtures.faults.model import Config, Fault, Module
 from fixtures.faults.registry import all_faults
 from fixtures.service import Endpoint as Address
