@@ -16,9 +16,10 @@ _PROVED = {check.split("/", maxsplit=1)[1] for fault in all_faults() for check i
 
 
 def kind(check: str) -> tuple[str, str]:
-    """Give a check, and what is said of its variant beside the numbers of homeservers."""
+    """Give a check, and what is said of its variant beside the numbers of agents' homeservers: -1 is the guests'."""
     name, _, variant = check.partition("[")
-    return name, "-".join(part for part in variant.removesuffix("]").split("-") if not re.fullmatch(r"\d*", part))
+    parts = re.sub(r"(^|-)-1$", r"\1guests", variant.removesuffix("]")).split("-")
+    return name, "-".join(part for part in parts if not re.fullmatch(r"\d*", part))
 
 
 def test_every_check_is_named_by_a_fault() -> None:
