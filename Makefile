@@ -49,8 +49,8 @@ test: lint
 	@mkdir -p .vigie/tmp
 	PYTEST_DEBUG_TEMPROOT=$(CURDIR)/.vigie/tmp .venv/bin/python scripts/side_by_side.py "crowds=.venv/bin/pytest $(CROWDS)" "rest=.venv/bin/pytest $(REST)"
 	PYTEST_DEBUG_TEMPROOT=$(CURDIR)/.vigie/tmp .venv/bin/pytest $(ALONE)
-	.venv/bin/vigie prove
 	.venv/bin/vigie check --seed $(SEED)
+	.venv/bin/vigie prove --healthy reports/latest
 
 # What takes an engine: the launcher, an operator's image, and the same verdict on containers as on processes.
 test-containers: setup

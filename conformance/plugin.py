@@ -23,6 +23,7 @@ from conformance.applicable import variants
 from conformance.breaking import breakable, fragile, killed
 from conformance.catalogue import UnknownRule, load
 from conformance.deploying import Deploying
+from conformance.fingerprint import fingerprint
 from conformance.markers import LEFT_OUT, rules_by_test
 from conformance.options import MARKERS, pytest_addoption
 from conformance.outcome import status_of
@@ -101,6 +102,7 @@ class Suite:
             seed=self.seed,
             people=self.people,
             adversary=self.size,
+            suite=fingerprint(),
             command=shlex.join(["pytest", *config.invocation_params.args]),
             proof=_proof(config),
         )

@@ -1,6 +1,7 @@
 """The proof: every fault in force once, its rule's checks and a sample of the others under it, and what they said.
 
-First the checks that will be used run on the healthy deployments: a check that is red without a fault proves nothing.
+First the checks that will be used run on the healthy deployments: a check that is red without a fault proves nothing. Where a
+run of the same code on such a deployment has just told of them, that is taken, and the sample alone runs (`proving.healthy`).
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from zlib import crc32
 from conformance.catalogue import Catalogue, UnknownRule
 from conformance.markers import checks_by_rule, long_tests, rules_by_test
 from conformance.proving.crew import Crew, CrewError, Job
-from conformance.proving.judging import judge
+from conformance.proving.healthy import Healthy
+from conformance.proving.judging import chosen, judge
 from conformance.run import check_id
 from conformance.scheduling import shares_search
 from fixtures.faults.model import Config, Fault
@@ -88,11 +90,15 @@ def others_for(fault: Fault) -> list[str]:
 
 @dataclass
 class ProofRun:
-    """A proof on its way: `on_phase` is told what comes next and how many jobs it has, `on_tried` of each fault."""
+    """A proof on its way: `on_phase` is told what comes next and how many jobs it has, `on_tried` of each fault.
+
+    With `healthy`, what the checks were seen to say without a fault (`proving.healthy`), the sample alone is looked at again.
+    """
 
     faults: Sequence[Fault]
     out: Path
     workers: int = 2
+    healthy: Healthy | None = None
     on_phase: Callable[[str, int], None] = lambda _what, _jobs: None
     on_step: Callable[[], None] = lambda: None
     on_tried: Callable[[Tried], None] = lambda _tried: None
@@ -122,10 +128,12 @@ class ProofRun:
 
     def jobs(self) -> list[Job]:
         """Give what is to be done under each fault, in their order."""
-        return [{"fault": fault.id, "checks": [*fault.checks, *others_for(fault)]} for fault in self.faults]
+        return [{"fault": fault.id, "checks": _all_checks(fault)} for fault in self.faults]
 
     def _baseline(self, crew: Crew) -> None:
-        used = sorted({check for job in self.jobs() for check in job["checks"]})
+        used = sorted({check for fault in self.faults for check in (others_for if self.healthy else _all_checks)(fault)})
+        if self.healthy:
+            self._take(self.healthy)
         # A check that is wanted whole needs no variant of its own.
         used = [check for check in used if "[" not in check or check.split("[")[0] not in used]
         # What shares a search is one job, and the first: there is least to search in.
@@ -145,6 +153,12 @@ class ProofRun:
         ill = [check for check, result in self._healthy.items() if result["status"] != "pass"]
         for check in sorted(ill):
             self._doubts.append(f"without a fault, {check} is {self._healthy[check]['status']}")
+
+    def _take(self, healthy: Healthy) -> None:
+        own = {check for fault in self.faults for check in fault.checks}
+        self._healthy |= {check: told for check, told in healthy.results.items() if chosen(own, check)}
+        lost = sorted(each for each in own if not any(chosen([each], check) for check in self._healthy))
+        self._doubts += [f"without a fault, {check} did not run" for check in lost]
 
     def _all(self, crew: Crew) -> None:
         self.on_phase("faults", len(self.faults))
@@ -168,8 +182,13 @@ class ProofRun:
             seconds=round(time.monotonic() - self._began, 1),
             baseline=sum(result["status"] == "pass" for result in self._healthy.values()),
             components=[Component(**each) for each in components],
+            healthy=self.healthy.run if self.healthy else "",
             doubt="; ".join(self._doubts)[:2_000],
         )
+
+
+def _all_checks(fault: Fault) -> list[str]:
+    return [*fault.checks, *others_for(fault)]
 
 
 def batches(faults: Sequence[Fault], jobs: Sequence[Job]) -> list[list[Job]]:

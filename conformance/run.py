@@ -50,6 +50,7 @@ class Run:
     seed: int = 0
     people: str = ""
     adversary: str = ""
+    suite: str = ""
     command: str = ""
     profile: Profile = field(default_factory=lambda: Profile("guide"))
     proof: Path | None = None
@@ -104,6 +105,7 @@ class Run:
             seed=self.seed,
             people=self.people,
             adversary=self.adversary,
+            suite=self.suite,
             doubt="; ".join(self.incidents),
         )
 

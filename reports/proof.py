@@ -46,7 +46,10 @@ class Counts(Document):
 
 
 class Proof(Document):
-    """A whole proof. `doubt` is why one that caught everything still does not count (the suite was not green before)."""
+    """A whole proof. `doubt` is why one that caught everything still does not count (the suite was not green before).
+
+    `baseline` is how many checks were green without any fault, and `healthy` the run that saw it where that was another.
+    """
 
     schema_: Annotated[Literal["vigie.proof/1"], Field(validation_alias="schema", serialization_alias="schema")] = (
         "vigie.proof/1"
@@ -56,6 +59,7 @@ class Proof(Document):
     components: tuple[Component, ...] = ()
     doubt: Text = ""
     baseline: NonNegativeInt = 0
+    healthy: Text = ""
     faults: tuple[Tried, ...]
     counts: Counts
 
@@ -77,6 +81,7 @@ def make_proof(
     seconds: float,
     baseline: int,
     components: Sequence[Component] = (),
+    healthy: str = "",
     doubt: str = "",
 ) -> Proof:
     """Make the document, with the counts that follow; `baseline` is how many checks were green without any fault."""
@@ -86,6 +91,7 @@ def make_proof(
         components=tuple(components),
         doubt=doubt,
         baseline=baseline,
+        healthy=healthy,
         faults=tuple(faults),
         counts=_count(faults),
     )

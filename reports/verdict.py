@@ -167,7 +167,8 @@ class Asked(Document):
 class Verdict(Document):
     """A whole run. `doubt` is why a run whose rules all passed still cannot be told (it was interrupted, say).
 
-    `seed`, and `people` where the deployment had stood before, replay it; `adversary` is how long the adversaries looked.
+    `seed`, and `people` where the deployment had stood before, replay it; `adversary` is how long the adversaries looked, and
+    `suite` the state of the code that looked (a digest).
     """
 
     schema_: Annotated[Literal["vigie.verdict/1"], Field(validation_alias="schema", serialization_alias="schema")] = (
@@ -182,6 +183,7 @@ class Verdict(Document):
     seed: int | None = None
     people: Text = ""
     adversary: Text = ""
+    suite: Text = ""
     deployment: Deployment
     asked: Asked = Asked()
     rules: tuple[Rule, ...]
@@ -269,6 +271,7 @@ def conclude(
     seed: int | None = None,
     people: str = "",
     adversary: str = "",
+    suite: str = "",
     doubt: str = "",
 ) -> Verdict:
     """Make the verdict, with the outcome and counts that follow; `started` bears a time zone.
@@ -285,6 +288,7 @@ def conclude(
         seed=seed,
         people=people,
         adversary=adversary,
+        suite=suite,
         deployment=deployment,
         asked=asked,
         rules=tuple(rules),

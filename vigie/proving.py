@@ -16,8 +16,11 @@ from rich.text import Text
 from conformance.catalogue import load
 from conformance.proof import ProofRun, UnknownFault, choose, code_of
 from conformance.proving.crew import CrewError
+from conformance.proving.healthy import Healthy, NotTheSame, healthy_by
 from fixtures.errors import FixtureError
+from reports.files import ReportError
 from reports.proof import Proof, Tried, write
+from reports.verdict import read as read_verdict
 
 __all__ = ["add_prove", "prove"]
 
@@ -31,6 +34,9 @@ def add_prove(commands: Any) -> None:
     parser.add_argument("--fault", action="append", default=[], help="a fault by its id; may be repeated")
     parser.add_argument("--out", type=Path, help="folder for proof.json and evidence; reports/proofs/<time> by default")
     parser.add_argument("--workers", type=int, default=3, help="deployments side by side (default 3)")
+    parser.add_argument(
+        "--healthy", type=Path, metavar="FOLDER", help="a run of `vigie check` that tells what holds without a fault"
+    )
     parser.add_argument("--list", action="store_true", help="tell the faults, and do nothing")
     parser.set_defaults(run=prove)
 
@@ -45,6 +51,7 @@ def prove(options: Namespace, console: Console) -> int:
         for each in faults:
             console.print(Text(f"{each.rule:<8} {each.how:<7} {each.id}: {each.says}"), soft_wrap=True)
         return 0
+    healthy = _healthy(options.healthy) if options.healthy else None
     default = PROJECT / "reports" / "proofs" / f"{datetime.now():%Y-%m-%dT%H-%M-%S}-{secrets.token_hex(2)}"
     out = (options.out or default).resolve()
     try:
@@ -52,7 +59,7 @@ def prove(options: Namespace, console: Console) -> int:
     except OSError as error:
         raise FixtureError(f"--out {out}: cannot be made: {error.strerror or error}; name another folder") from None
     shown = _Progress(console)
-    run = ProofRun(faults, out, options.workers, on_phase=shown.phase, on_step=shown.step, on_tried=shown.tried)
+    run = ProofRun(faults, out, options.workers, healthy, shown.phase, shown.step, shown.tried)
     try:
         proof = run.run()
     except CrewError as error:
@@ -62,6 +69,14 @@ def prove(options: Namespace, console: Console) -> int:
         _link_latest(out)
     _conclude(console, proof, out)
     return code_of(proof)
+
+
+def _healthy(folder: Path) -> Healthy:
+    try:
+        return healthy_by(read_verdict(folder / "verdict.json"))
+    except (NotTheSame, ReportError) as error:
+        named = "" if str(folder) in str(error) else f"{folder}: "
+        raise FixtureError(f"--healthy {named}{error}") from None
 
 
 def _link_latest(out: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -10,15 +11,18 @@ from typing import Any
 import pytest
 
 from conformance.catalogue import load
+from conformance.fingerprint import fingerprint
 from conformance.markers import checks_by_rule
 from conformance.proof import SAMPLE, ProofRun, UnknownFault, batches, choose, code_of, others_for
 from conformance.proving.configs import altered
+from conformance.proving.healthy import Healthy, NotTheSame, healthy_by
 from conformance.proving.judging import chosen, judge
 from fixtures.faults.model import Config, Fault, Module
 from fixtures.faults.registry import all_faults
 from fixtures.service import Endpoint as Address
 from fixtures.service import File, Service, TcpAccepts
 from reports.proof import Proof, Tried, make_proof, proved_by
+from reports.verdict import Asked, Check, Deployment, Rule, Statement, Status, Verdict, conclude, rule_status
 
 OWN, OTHER = "GST-2/guest-creates-no-room[plain]", "REG-1/agent-registers-by-mail[0]"
 SPACE = "GST-2/guest-creates-no-room[space]"
@@ -95,6 +99,103 @@ def test_a_check_that_was_red_before_proves_nothing() -> None:
     assert not tried.caught
     assert "not green without a fault: broken already" in tried.reason
     assert code_of(_proof(tried)) == 3
+
+
+class _Hands:
+    """A crew whose every check is green without a fault, and whose fault is caught; it keeps what it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def run(self, batches: Sequence[Sequence[dict[str, Any]]], done: Callable[[Any, dict[str, Any]], None]) -> None:
+        for job in (job for batch in batches for job in batch):
+            self.asked += job["checks"]
+            done(job, {"results": {check: {"status": "pass", "message": ""} for check in job["checks"]}, "problem": ""})
+
+
+def _verdict(*checks: Check, **other: Any) -> Verdict:
+    rule = load().rule("GST-2")
+    told = Rule(
+        id=rule.id,
+        chapter=rule.chapter,
+        level=rule.level,
+        statement=Statement(en=rule.en, fr=rule.fr),
+        source=rule.source,
+        status=rule_status(checks),
+        checks=checks,
+    )
+    known: dict[str, Any] = {
+        "rules": [told],
+        "asked": Asked(rules=(rule.id,)),
+        "deployment": Deployment(kind="embedded", name="run-1"),
+        "profile": "guide",
+        "started": datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC),
+        "seconds": 9.0,
+        "seed": 42,
+        "suite": fingerprint(),
+    }
+    return conclude(**known | other)
+
+
+def _looked(tmp_path: Path, healthy: Healthy | None) -> tuple[Proof, list[str]]:
+    """Have the baseline of FAULT and of one for a whole check alone done; gives the proof that follows, and what was asked."""
+    run = ProofRun([FAULT, dataclasses.replace(FAULT, id="another", checks=("GST-2/guest-creates-no-room",))], tmp_path)
+    run.healthy, hands = healthy, _Hands()
+    run._baseline(hands)  # type: ignore[arg-type]
+    return run._proof([]), hands.asked
+
+
+def test_what_a_run_said_without_a_fault_need_not_be_seen_again(tmp_path: Path) -> None:
+    """The proof's own deployments are looked at by the sample alone; the proof says which run it relies on."""
+    own = [Check(id=check, status=Status.PASS) for check in (OWN, SPACE)]
+    proof, asked = _looked(tmp_path, healthy_by(_verdict(*own)))
+    assert set(asked) == {*others_for(FAULT), *others_for(dataclasses.replace(FAULT, id="another"))}
+    assert proof.baseline == len({*asked, OWN, SPACE})
+    assert proof.healthy == "the run of 2026-03-04T05:06:07+00:00 with seed 42"
+    assert proof.doubt == "2 faults were not tried, among them guest-makes-rooms"
+    proof, asked = _looked(tmp_path, None)
+    assert "GST-2/guest-creates-no-room" in asked and not proof.healthy
+
+
+def test_a_check_that_was_not_green_in_that_run_proves_nothing(tmp_path: Path) -> None:
+    ill = Check(id=OWN, status=Status.FAIL, message="broken already")
+    proof, _ = _looked(tmp_path, healthy_by(_verdict(ill)))
+    assert f"without a fault, {OWN} is fail" in proof.doubt
+    other = Check(id="GST-2/guest-keeps-to-chats", status=Status.PASS)
+    proof, _ = _looked(tmp_path, healthy_by(_verdict(other)))
+    assert f"without a fault, {OWN} did not run" in proof.doubt
+
+
+@pytest.mark.parametrize(
+    ("other", "why"),
+    [
+        ({"suite": "0123456789abcdef"}, "another state of the code"),
+        ({"suite": ""}, "another state of the code"),
+        ({"deployment": Deployment(kind="remote", name="somebody's")}, "made on remote"),
+        ({"profile": "tchap-2026"}, "by the profile tchap-2026"),
+        ({"doubt": "the run was interrupted"}, "it cannot tell: the run was interrupted"),
+    ],
+)
+def test_a_run_of_something_else_is_refused(other: dict[str, Any], why: str) -> None:
+    good = Check(id=OWN, status=Status.PASS)
+    assert healthy_by(_verdict(good)).results[OWN]["status"] == "pass"
+    with pytest.raises(NotTheSame, match=why):
+        healthy_by(_verdict(good, **other))
+
+
+def test_what_changes_in_the_suite_changes_its_fingerprint(tmp_path: Path) -> None:
+    for part in ("conformance", "fixtures", "scenarios", "requirements", "docs"):
+        (tmp_path / part).mkdir()
+    (tmp_path / "conformance" / "test_guests.py").write_text("assert True")
+    before = fingerprint(tmp_path)
+    (tmp_path / "docs" / "a.md").write_text("what is said of it is none of it")
+    fingerprint.cache_clear()
+    assert fingerprint(tmp_path) == before
+    for change in ("conformance/test_guests.py", "fixtures/b.py", "requirements/vigie.txt"):
+        (tmp_path / change).write_text("assert 1")
+        fingerprint.cache_clear()
+        assert fingerprint(tmp_path) != before
+        before = fingerprint(tmp_path)
 
 
 def test_other_rules_may_turn_where_the_fault_says_so() -> None:

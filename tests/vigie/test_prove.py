@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,8 @@ import pytest
 from fixtures.embedded import home
 from fixtures.faults.registry import all_faults
 from reports.proof import read
+from reports.redaction import Redactor
+from reports.verdict import Asked, Deployment, conclude, write
 
 Vigie = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -36,6 +39,32 @@ def test_a_folder_that_cannot_be_made_is_said_in_a_line(vigie: Vigie, tmp_path: 
         assert f"--out {out}: " in done.stderr and "name another folder" in done.stderr
         assert len(done.stderr.strip().splitlines()) == 1
     assert file.read_text() == "somebody's"
+
+
+def test_a_run_that_is_none_of_this_suite_is_refused(vigie: Vigie, tmp_path: Path) -> None:
+    """Nobody takes for healthy what another state of the code said, or nobody."""
+    out = tmp_path / "proof"
+    run = tmp_path / "run"
+    for why in ("verdict.json", "it was made by another state of the code; run `vigie check` again"):
+        done = vigie("prove", "--fault", "guest-makes-spaces", "--healthy", str(run), "--out", str(out))
+        assert done.returncode == 4
+        assert f"--healthy {run}" in done.stderr and why in done.stderr
+        assert len(done.stderr.strip().splitlines()) == 1
+        assert not out.exists()
+        _write_a_verdict(run / "verdict.json")
+
+
+def _write_a_verdict(path: Path) -> None:
+    told = conclude(
+        rules=[],
+        asked=Asked(),
+        deployment=Deployment(kind="embedded", name="run-1"),
+        profile="guide",
+        started=datetime.now(UTC),
+        seconds=1.0,
+        suite="0123456789abcdef",
+    )
+    write(told, path, Redactor())
 
 
 def test_the_faults_are_listed(vigie: Vigie) -> None:
