@@ -38,11 +38,10 @@ prove: setup
 # The seed of the suite where it stands for the project's own tests: they repeat, while `make check` looks elsewhere each time.
 SEED := 2991972247
 
-# Tests that hold when others run beside them: crowds whose figures nobody judges, and all that is no crowd. The others have
-# the machine alone.
-CROWDS := tests/vigie/test_load_workers.py tests/vigie/test_load_visit.py
-ALONE := tests/vigie/test_smoke.py tests/vigie/test_load.py tests/vigie/test_load_machines.py tests/vigie/test_visit.py \
-	tests/load/test_trouble.py tests/load/test_acts.py
+# Tests that hold when others run beside them: crowds whose figures nobody judges and visits, which wait for most of their
+# time, and all that is neither. The others have the machine alone.
+CROWDS := tests/vigie/test_load_workers.py tests/vigie/test_load_visit.py tests/vigie/test_load.py tests/vigie/test_visit.py
+ALONE := tests/vigie/test_smoke.py tests/vigie/test_load_machines.py tests/load/test_trouble.py tests/load/test_acts.py
 REST := tests --ignore=tests/containers $(addprefix --ignore=,$(CROWDS) $(ALONE))
 
 test: lint

@@ -107,6 +107,8 @@ class Suite:
             proof=_proof(config),
         )
         self.failure = ""
+        # Whether whoever has pytest run tells the failure.
+        self.host_tells = False
         self.expected: set[str] = set()
         self.visit: Visit | None = None
         self.tell: Callable[[str], None] = lambda _line: None
@@ -116,10 +118,13 @@ class Suite:
         """Tell a worker of pytest-xdist the deployment, started at the first, the run's folder and the seed."""
         try:
             node.workerinput["vigie_deployment"] = str(self.deploying.toml())
+            self.arrive(self.deploying.get())
         except FixtureError as error:
             self.failure = str(error)
+            if self.host_tells:
+                # pytest would write the reason, too: no check has begun.
+                raise KeyboardInterrupt from None
             pytest.exit(f"vigie: {error}", returncode=SETUP_FAILED)
-        self.arrive(self.deploying.get())
         node.workerinput["vigie_journal"] = str(self.visit.made.path) if self.visit else ""
         node.workerinput["vigie_out"] = str(self.out)
         node.workerinput["vigie_seed"] = str(self.seed)
@@ -131,7 +136,7 @@ class Suite:
         return Population(str(self.seed), f"{self.people}/{item.nodeid}", self.secret, mark)
 
     def arrive(self, deployment: Deployment) -> None:
-        """Begin the visit to a deployment that is somebody else's, once."""
+        """Begin the visit to a deployment that is somebody else's, once. Raises `FixtureError` where it cannot be noted."""
         if self.visit is None:
             told = self.workerinput or {}
             journal = Path(told["vigie_journal"]) if told.get("vigie_journal") else None

@@ -40,10 +40,10 @@ def deployment(pytestconfig: pytest.Config) -> Deployment:
     suite: Any = pytestconfig.pluginmanager.getplugin("vigie-suite")
     try:
         found: Deployment = suite.deploying.get()
+        suite.arrive(found)
     except FixtureError as error:
         suite.failure = str(error)
         pytest.exit(f"vigie: {error}", returncode=SETUP_FAILED)
-    suite.arrive(found)
     return found
 
 

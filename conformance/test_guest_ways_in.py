@@ -134,6 +134,7 @@ async def test_limits_hold_in_every_version(cast: Cast, version: str) -> None:
     name = cast.word("forum")
     room_id = await conversations.open_public(host.session, name, alias)
     full, server = f"#{alias}:{host.home.server_name}", host.home.server_name
+    await conversations.wait_for_listed(colleague.session, name, room_id, server)
     _closed(await guest.session.post("/createRoom", {}, version), "a guest's room")
     for room in (room_id, full):
         way = path("join", room)

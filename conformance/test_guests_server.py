@@ -31,6 +31,8 @@ async def test_guests_homeserver_lists_no_rooms_and_reads_no_profiles(cast: Cast
     shown = ok(await directory.profile(agent.session, agent.user_id))["displayname"]
     profile = f"/_matrix/federation/v1/query/profile?user_id={quote(agent.user_id)}"
     search = {"filter": {"generic_search_term": name}, "limit": 10}
+    # A homeserver lists a room a moment after it was made: from here on it is there to be told.
+    await conversations.wait_for_listed(agent.session, name, room_id)
     guests, colleagues = taken_over(cast, cast.abroad), taken_over(cast, cast.home(1 - home))
 
     reading = [("GET", where, None) for where in (_ROOMS, profile, leads, summary)]

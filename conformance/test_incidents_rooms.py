@@ -103,8 +103,10 @@ async def test_name_and_topic_stay_inside(cast: Cast, home: int) -> None:
             assert secret not in told and topic not in told, f"the refusal of {way} tells name or topic"
         group = await outsider.session.send("POST", "/create_group", {"localpart": "groupe"}, version="r0")
         refused(group, f"a group of {outsider.name}", status=(403, 404, 405))
-    for server in ("", people[0].home.server_name):
-        assert await conversations.find_public_rooms(far.session, secret, server) == [], "the list of rooms shows it"
+    for server, opens in (("", member), (people[0].home.server_name, host)):
+        public = await conversations.open_public(opens.session, f"{secret} ouvert")
+        listed = await conversations.wait_for_listed(far.session, secret, public, server)
+        assert [room["room_id"] for room in listed] == [public], f"the list shows {listed}, the private room is {room_id}"
 
     named = accepted(await conversations.read_state(member.session, room_id, "m.room.name"), "the name, for a member")
     assert named["name"] == secret

@@ -155,7 +155,7 @@ class _Shown:
 
         suite = session.config.pluginmanager.getplugin("vigie-suite")
         assert isinstance(suite, Suite)
-        self.suite = suite
+        self.suite, suite.host_tells = suite, True
         suite.run.on_result = self.checks.result
         suite.tell = lambda line: self.console.print(Text(line), soft_wrap=True)
 

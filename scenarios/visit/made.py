@@ -141,13 +141,23 @@ class Made:
         return self.path.stem
 
     def begin(self, deployment: Deployment, kind: Kind = "run", **more: str) -> None:
-        """Make the journal, and say whose it is; `more` is told in its head too."""
-        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        """Make the journal, and say whose it is; `more` is told in its head too.
+
+        Raises `FixtureError`, and leaves nothing, where it cannot be written: then nothing may be made.
+        """
+        try:
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            os.close(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        except OSError as error:
+            raise FixtureError(f"{self.path}: what is made could not be written down: {error.strerror}") from None
         servers = sorted(each.server_name for each in deployment.homeservers)
         pid = os.getpid()
-        os.close(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
         whose = {"deployment": deployment.name, "servers": servers, "pid": pid, "born": identity_of(pid)}
-        self._append({"what": kind, **whose, **more})
+        try:
+            self._append({"what": kind, **whose, **more})
+        except FixtureError:
+            self.path.unlink()
+            raise
 
     def note(self, what: str, **details: Any) -> None:
         """Write something down; it is on the disk when this returns. Raises `FixtureError` where the disk does not take it."""

@@ -73,6 +73,33 @@ def test_nothing_is_active_after_a_visit(vigie: Vigie, deployment: Deployment, t
     assert all("vigie" in word for word in _localparts(out)), "an account bears no tag"
 
 
+# `vigie check` where journals cannot be.
+NOWHERE = """\
+import sys
+from pathlib import Path
+import conformance.visiting
+from vigie.cli import main
+conformance.visiting.home = lambda: Path(sys.argv[1])
+sys.exit(main(sys.argv[2:]))
+"""
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_nothing_is_made_that_cannot_be_written_down(deployment: Deployment, tmp_path: Path, workers: str) -> None:
+    """A file where the folder of journals should be, as an administrator's slip or a full disk would have it."""
+    file = foreign(deployment, tmp_path / "other.toml", allow=("accounts",))
+    (tmp_path / "journals").touch()
+    before = active(deployment)
+    command = ["check", "--deployment", str(file), "--rule", "CNV-2", "--workers", workers, "--out", str(tmp_path / "run")]
+    command = [sys.executable, "-c", NOWHERE, str(tmp_path / "journals"), *command]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 4, done.stdout + done.stderr
+    [line] = done.stderr.splitlines()
+    assert f"vigie check: {tmp_path}/journals/" in line and "what is made could not be written down" in line
+    assert not (left := active(deployment).beside(before)), left
+    assert not (tmp_path / "run" / "verdict.json").exists()
+
+
 def _localparts(out: Path) -> list[str]:
     texts = [path.read_text() for path in out.glob("evidence/*.json")]
     return [person["user_id"] for text in texts for person in json.loads(text)["people"] if person["user_id"]]
