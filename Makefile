@@ -38,15 +38,21 @@ prove: setup
 # The seed of the suite where it stands for the project's own tests: they repeat, while `make check` looks elsewhere each time.
 SEED := 2991972247
 
-# Tests that hold when others run beside them: crowds whose figures nobody judges and visits, which wait for most of their
-# time, and all that is neither. The others have the machine alone.
-CROWDS := tests/vigie/test_load_workers.py tests/vigie/test_load_visit.py tests/vigie/test_load.py tests/vigie/test_visit.py
-ALONE := tests/vigie/test_smoke.py tests/vigie/test_load_machines.py tests/load/test_trouble.py tests/load/test_acts.py
-REST := tests --ignore=tests/containers $(addprefix --ignore=,$(CROWDS) $(ALONE))
+# Tests that hold when the machine is busy with others: crowds whose figures nobody judges and visits, which wait for most of
+# their time, and all that is neither.
+CROWDS := tests/vigie/test_load_workers.py tests/vigie/test_load_visit.py tests/vigie/test_visit.py
+# Two that leave each other enough: what comes late is told from what is lost by seconds.
+TROUBLE := tests/load/test_trouble.py
+FEW := tests/vigie/test_load.py tests/vigie/test_load_machines.py tests/load/test_acts.py
+# Figures are judged: it has the machine alone.
+ALONE := tests/vigie/test_smoke.py
+REST := tests --ignore=tests/containers $(addprefix --ignore=,$(CROWDS) $(TROUBLE) $(FEW) $(ALONE))
+TOGETHER := PYTEST_DEBUG_TEMPROOT=$(CURDIR)/.vigie/tmp .venv/bin/python scripts/side_by_side.py
 
 test: lint
 	@mkdir -p .vigie/tmp
-	PYTEST_DEBUG_TEMPROOT=$(CURDIR)/.vigie/tmp .venv/bin/python scripts/side_by_side.py "crowds=.venv/bin/pytest $(CROWDS)" "rest=.venv/bin/pytest $(REST)"
+	$(TOGETHER) "crowds=.venv/bin/pytest $(CROWDS)" "rest=.venv/bin/pytest $(REST)"
+	$(TOGETHER) "trouble=.venv/bin/pytest $(TROUBLE)" "few=.venv/bin/pytest $(FEW)"
 	PYTEST_DEBUG_TEMPROOT=$(CURDIR)/.vigie/tmp .venv/bin/pytest $(ALONE)
 	.venv/bin/vigie check --seed $(SEED)
 	.venv/bin/vigie prove --healthy reports/latest
