@@ -19,12 +19,11 @@ import pytest
 
 from conformance import profiles
 from conformance.adversaries.driving import Size
-from conformance.applicable import variants
 from conformance.breaking import breakable, fragile, killed
 from conformance.catalogue import UnknownRule, load
+from conformance.choosing import Choosing, rules_of
 from conformance.deploying import Deploying
 from conformance.fingerprint import fingerprint
-from conformance.markers import LEFT_OUT, rules_by_test
 from conformance.options import MARKERS, pytest_addoption
 from conformance.outcome import status_of
 from conformance.recorder import Recorder
@@ -60,7 +59,9 @@ def pytest_configure(config: pytest.Config) -> None:
     except profiles.ProfileError as error:
         raise pytest.UsageError(f"--profile: {error}") from None
     workerinput = getattr(config, "workerinput", None)
-    config.pluginmanager.register(Suite(config, levels, workerinput), "vigie-suite")
+    suite = Suite(config, levels, workerinput)
+    config.pluginmanager.register(suite.choosing, "vigie-choosing")
+    config.pluginmanager.register(suite, "vigie-suite")
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -109,7 +110,7 @@ class Suite:
         self.failure = ""
         # Whether whoever has pytest run tells the failure.
         self.host_tells = False
-        self.expected: set[str] = set()
+        self.choosing = Choosing(config, self.run, self.deploying, judges=workerinput is None)
         self.visit: Visit | None = None
         self.tell: Callable[[str], None] = lambda _line: None
 
@@ -147,63 +148,6 @@ class Suite:
         visit, self.visit = self.visit, None
         if visit is not None and self.workerinput is None and (stays := visit.end(self.tell)):
             self.run.incident(stays)
-
-    # Choosing
-
-    def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
-        """Keep the tests whose rules were asked for, long ones first; a test that names an unknown rule is a mistake."""
-        wanted = {rule.id for rule in self.run.asked}
-        kept: list[pytest.Item] = []
-        left: list[pytest.Item] = []
-        for item in items:
-            rules = rules_of(item)
-            try:
-                for rule in rules:
-                    self.catalogue.rule(rule)
-            except UnknownRule as error:
-                raise pytest.UsageError(f"{item.nodeid}: {error}") from None
-            (kept if not rules or any(rule in wanted for rule in rules) else left).append(item)
-        elsewhere = self._elsewhere(kept)
-        kept, left = [item for item in kept if item not in elsewhere], [*left, *elsewhere]
-        if left:
-            config.hook.pytest_deselected(items=left)
-        # After pytest-randomly's shuffle, which hooks in first: the order within both parts stays the seed's.
-        items[:] = sorted(kept, key=lambda item: item.get_closest_marker("long") is None)
-
-    def _elsewhere(self, items: list[pytest.Item]) -> list[pytest.Item]:
-        """Give the variants for homeservers, of guests and of addresses, that the deployment named has not."""
-        homeservers, guests = self.deploying.homeservers(), self.deploying.brings_guests()
-        parameters = [(item, f"{item.path}::{_name(item)}", getattr(item, "callspec", None)) for item in items]
-        known = [(item, name, spec.params) for item, name, spec in parameters if spec is not None]
-        left = variants(known, homeservers, guests=guests) if homeservers else []
-        away = {"guests": not guests, "addresses": not self.deploying.knows_addresses()}
-        of_these = {item for item in items if any(away[mark] and item.get_closest_marker(mark) for mark in LEFT_OUT)}
-        told = {rule for item in items if item not in of_these for rule in rules_of(item)}
-        left += [item for item in of_these if told.issuperset(rules_of(item))]
-        return [item for item in items if item in left]
-
-    def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Note what was chosen by name; where workers collect, the controller learns it from them."""
-        if self.workerinput is None and session.items:
-            self._choose([item.nodeid for item in session.items])
-
-    @pytest.hookimpl(optionalhook=True)
-    def pytest_xdist_node_collection_finished(self, node: Any, ids: list[str]) -> None:
-        """Note what a worker of pytest-xdist collected."""
-        del node
-        self._choose(ids)
-
-    def _choose(self, nodes: list[str]) -> None:
-        """Judge only the rules of the chosen tests, where there was a choice by `-k`, file or test."""
-        rules = rules_by_test()
-        names = {node: (Path(node.split("::")[0]).name, node.split("::")[-1].split("[")[0].split("@")[0]) for node in nodes}
-        self.expected = {node for node, name in names.items() if name in rules}
-        here = Path(__file__).parent
-        whole = all(Path(argument).resolve() in (here, here.parent) for argument in self.config.args)
-        if whole and not self.config.getoption("keyword"):
-            return
-        self.run.selected = frozenset(rule for name in names.values() for rule in rules.get(name, ()))
-        self.run.selection = " ".join([self.config.getoption("keyword") or "", *self.config.args]).strip()
 
     # Running
 
@@ -277,7 +221,7 @@ class Suite:
         """Take a result; workers leave that to the controller."""
         told = getattr(report, "vigie", None)
         if told is not None and self.workerinput is None:
-            self.expected.discard(report.nodeid)
+            self.choosing.expected.discard(report.nodeid)
             self.run.add(told["rules"], told["test"], Check.model_validate(told["check"]))
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
@@ -308,10 +252,10 @@ class Suite:
     def _finish(self, session: pytest.Session, exitstatus: int) -> None:
         for gone in self.deploying.dead():
             self.run.incident(f"{gone} died during the run")
-        if self.expected:
+        if lost := self.choosing.expected:
             # A worker that crashed takes its check with it, and the rule's other checks would pass alone.
-            some = ", ".join(sorted(node.split("::")[-1] for node in self.expected)[:3])
-            self.run.incident(f"{len(self.expected)} checks were chosen and gave no result, among them {some}")
+            some = ", ".join(sorted(node.split("::")[-1] for node in lost)[:3])
+            self.run.incident(f"{len(lost)} checks were chosen and gave no result, among them {some}")
         if exitstatus == pytest.ExitCode.INTERRUPTED:
             self.run.incident("the run was interrupted")
         if exitstatus == pytest.ExitCode.INTERNAL_ERROR:
@@ -356,17 +300,8 @@ def _proof(config: pytest.Config) -> Path | None:
     return Path(named) if named else latest if latest.exists() else None
 
 
-def _name(item: pytest.Item) -> str:
-    return item.name.split("[")[0]
-
-
 def _breaks(item: pytest.Item) -> bool:
     return item.get_closest_marker("breaking") is not None
-
-
-def rules_of(item: pytest.Item) -> list[str]:
-    """Give the rules that a test observes."""
-    return [str(rule) for marker in item.iter_markers("rule") for rule in marker.args]
 
 
 __all__ = ["Suite", "_allowed", "_cast", "adversary", "breakable", "deployment", "fragile", "killed", "pytest_addoption"]

@@ -6,6 +6,7 @@ run of the same code on such a deployment has just told of them, that is taken, 
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -48,6 +49,8 @@ SAMPLE = (
 
 _OTHERS = 1
 _TOGETHER = 5
+_IN_VAIN = re.compile("not within|did not see")
+"""How a reason begins where something was waited for that did not come."""
 
 
 class UnknownFault(Exception):
@@ -194,7 +197,8 @@ def _all_checks(fault: Fault) -> list[str]:
 def batches(faults: Sequence[Fault], jobs: Sequence[Job]) -> list[list[Job]]:
     """Put together what changes the configuration of the same services: they start once a fault, and not twice.
 
-    Then come faults whose checks search stores, for these grow, and those that take long: no worker is left with one at last.
+    Then come faults whose checks search stores, for these grow, those that take long, and those under which somebody waits in
+    vain until a deadline: no worker is left with one at last.
     """
     together: dict[tuple[str, ...], list[Job]] = {}
     single: list[list[Job]] = []
@@ -204,8 +208,14 @@ def batches(faults: Sequence[Fault], jobs: Sequence[Job]) -> list[list[Job]]:
             together.setdefault(tuple(services), []).append(job)
         else:
             single.append([job])
+    in_vain = {fault.id for fault in faults if _IN_VAIN.search(fault.reason)}
+
+    def is_quick(batch: list[Job]) -> list[bool]:
+        checks = batch[0]["checks"]
+        return [not any(map(_searches, checks)), not any(map(_takes_long, checks)), batch[0]["fault"] not in in_vain]
+
     # False comes before True.
-    single.sort(key=lambda batch: [not any(map(like, batch[0]["checks"])) for like in (_searches, _takes_long)])
+    single.sort(key=is_quick)
     return [*sorted(together.values(), key=len, reverse=True), *single]
 
 

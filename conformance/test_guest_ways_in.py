@@ -15,7 +15,7 @@ from conformance.checks.directory import finds, finds_only
 from conformance.journeys import gathered, invited_guest, join, sees_out
 from scenarios import accounts, conversations, directory
 from scenarios.session import Session, ok, path
-from scenarios.wire import Response
+from scenarios.wire import Response, until
 
 _VERSIONS = ("r0", "v1", "v3", "unstable")
 # No such way at all is a refusal too.
@@ -170,6 +170,7 @@ async def test_leaving_the_token_out_tells_no_more(cast: Cast, home: int) -> Non
     alias = f"forum-{secrets.token_hex(4)}"
     room_id = await conversations.open_public(host.session, name, alias)
     full = f"#{alias}:{server}"
+    await conversations.wait_for_listed(colleague.session, name, room_id, server)
     summaries = [path("room_summary", room) for room in (room_id, full)]
     summaries += [path("im.nheko.summary", "summary", room_id), path("im.nheko.summary", "rooms", room_id, "summary")]
     asks = [("v3", path("directory", "room", full)), ("r0", path("directory", "room", full)), ("v3", "/publicRooms")]
@@ -220,8 +221,13 @@ async def test_space_opens_no_room_to_a_guest(cast: Cast, home: int) -> None:
     # Until the space's rooms have come to the guest's homeserver it has none to show.
     await guest.wait_for("the rooms of the space", lambda seen: ("m.space.child", forum) in seen.room(space).state)
     listed = path("rooms", space, "hierarchy")
-    shown = accepted(await colleague.session.get(listed, version="v1"), "the rooms of the space, for an agent")["rooms"]
-    assert name in [room.get("name") for room in shown], f"an agent is shown {shown}"
+
+    async def is_shown() -> bool | None:
+        # A homeserver learns a moment after the fact what it shows of rooms.
+        shown = accepted(await colleague.session.get(listed, version="v1"), "the rooms of the space, for an agent")["rooms"]
+        return True if name in [room.get("name") for room in shown] else None
+
+    await until(cast.transport, is_shown, deadline=20.0, missing="the public room among those of the space, for an agent")
     told = await guest.session.get(listed, version="v1")
     if told.status != 200:
         _closed(told, "the rooms of the space, for a guest")

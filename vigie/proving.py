@@ -33,7 +33,7 @@ def add_prove(commands: Any) -> None:
     parser.add_argument("--rule", action="append", default=[], help="faults of a rule, a chapter or a pattern; may be repeated")
     parser.add_argument("--fault", action="append", default=[], help="a fault by its id; may be repeated")
     parser.add_argument("--out", type=Path, help="folder for proof.json and evidence; reports/proofs/<time> by default")
-    parser.add_argument("--workers", type=int, default=3, help="deployments side by side (default 3)")
+    parser.add_argument("--workers", type=int, default=4, help="deployments side by side (default 4)")
     parser.add_argument(
         "--healthy", type=Path, metavar="FOLDER", help="a run of `vigie check` that tells what holds without a fault"
     )

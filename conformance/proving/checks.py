@@ -12,8 +12,9 @@ import pytest
 
 import conformance
 from conformance.adversaries.driving import Size
+from conformance.choosing import rules_of
 from conformance.markers import rules_by_test
-from conformance.plugin import Suite, rules_of
+from conformance.plugin import Suite
 from conformance.proving.judging import chosen
 from conformance.run import check_id
 
