@@ -220,11 +220,12 @@ async def test_members_are_told_of_a_reader(cast: Cast) -> None:
 
 
 @pytest.mark.rule("VIS-6")
-async def test_private_receipt_reaches_its_sender_alone(cast: Cast) -> None:
+@pytest.mark.parametrize("way", ["receipt", "mark"])
+async def test_private_receipt_reaches_its_sender_alone(cast: Cast, way: str) -> None:
     """A private receipt shows on the reader's other device, and when later public ones have come, on nobody else's.
 
-    The later ones are of other people first: a homeserver tells of each person the latest public receipt alone, so the
-    reader's own would hide a private one that was about to be told.
+    So it does where it comes with the mark of how far they have read. The later ones are of other people first: a homeserver
+    tells of each person the latest public receipt alone, so the reader's own would hide a private one about to be told.
     """
     people = await cast.agents(0, 1, 1)
     writer, reader, third = await cast.devices(people)
@@ -247,7 +248,11 @@ async def test_private_receipt_reaches_its_sender_alone(cast: Cast) -> None:
             told = device.room(room_id).receipts.get(event_id, {})
             assert not any(reader.user_id in users for users in told.values()), f"{device.user_id} was told of {told}"
 
-    ok(await reader.session.post(path("rooms", room_id, "receipt", "m.read.private", first_event), {}))
+    if way == "receipt":
+        ok(await reader.session.post(path("rooms", room_id, "receipt", "m.read.private", first_event), {}))
+    else:
+        mark = {"m.fully_read": first_event, "m.read.private": first_event}
+        ok(await reader.session.post(path("rooms", room_id, "read_markers"), mark))
     await second.wait_for(
         "the private receipt on the reader's own device",
         lambda seen: reader.user_id in seen.room(room_id).receipts.get(first_event, {}).get("m.read.private", set()),
