@@ -187,13 +187,13 @@ def test_a_run_of_something_else_is_refused(other: dict[str, Any], why: str) -> 
 def test_what_changes_in_the_suite_changes_its_fingerprint(tmp_path: Path) -> None:
     for part in ("conformance", "fixtures", "scenarios", "requirements", "docs"):
         (tmp_path / part).mkdir()
-    (tmp_path / "conformance" / "test_guests.py").write_text("assert True")
+    (tmp_path / "conformance" / "test_guests.py").write_text("how guests are checked")
     before = fingerprint(tmp_path)
     (tmp_path / "docs" / "a.md").write_text("what is said of it is none of it")
     fingerprint.cache_clear()
     assert fingerprint(tmp_path) == before
     for change in ("conformance/test_guests.py", "fixtures/b.py", "requirements/vigie.txt"):
-        (tmp_path / change).write_text("assert 1")
+        (tmp_path / change).write_text("and otherwise")
         fingerprint.cache_clear()
         assert fingerprint(tmp_path) != before
         before = fingerprint(tmp_path)
