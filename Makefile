@@ -47,13 +47,15 @@ FEW := tests/vigie/test_load.py tests/vigie/test_load_machines.py tests/load/tes
 # Figures are judged: it has the machine alone.
 ALONE := tests/vigie/test_smoke.py
 REST := tests --ignore=tests/containers $(addprefix --ignore=,$(CROWDS) $(TROUBLE) $(FEW) $(ALONE))
-TOGETHER := PYTEST_DEBUG_TEMPROOT=$(CURDIR)/.vigie/tmp .venv/bin/python scripts/side_by_side.py
+# Without a shell between them (double quotes would bring one): ended, make ends what it runs, and no more than that.
+TOGETHER := .venv/bin/python scripts/side_by_side.py
 
+test: export PYTEST_DEBUG_TEMPROOT := $(CURDIR)/.vigie/tmp
 test: lint
 	@mkdir -p .vigie/tmp
-	$(TOGETHER) "crowds=.venv/bin/pytest $(CROWDS)" "rest=.venv/bin/pytest $(REST)"
-	$(TOGETHER) "trouble=.venv/bin/pytest $(TROUBLE)" "few=.venv/bin/pytest $(FEW)"
-	PYTEST_DEBUG_TEMPROOT=$(CURDIR)/.vigie/tmp .venv/bin/pytest $(ALONE)
+	$(TOGETHER) 'crowds=.venv/bin/pytest $(CROWDS)' 'rest=.venv/bin/pytest $(REST)'
+	$(TOGETHER) 'trouble=.venv/bin/pytest $(TROUBLE)' 'few=.venv/bin/pytest $(FEW)'
+	$(TOGETHER) 'smoke=.venv/bin/pytest $(ALONE)'
 	.venv/bin/vigie check --seed $(SEED)
 	.venv/bin/vigie prove --healthy reports/latest
 

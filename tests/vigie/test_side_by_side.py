@@ -26,16 +26,34 @@ def test_all_run_to_their_ends_and_the_first_failure_is_the_exit_code() -> None:
     assert {"one | dit", "two | fait"} <= set(ran.stdout.splitlines())
 
 
+# Somebody at work, who tidies up when interrupted.
+AT_WORK = """\
+import pathlib, sys, time
+print("ready", flush=True)
+try:
+    time.sleep(300)
+except KeyboardInterrupt:
+    pathlib.Path(sys.argv[1]).touch()
+"""
+
+
+# As a shell starts what it has in the background: deaf to Ctrl-C.
+IN_THE_BACKGROUND = ("sh", "-c", "trap '' INT; exec \"$@\"", "sh")
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_nothing_outlives_it(number: signal.Signals) -> None:
-    """It is ended, or killed, while one of them is at work."""
-    run = subprocess.Popen([sys.executable, str(SCRIPT), "one=sh -c 'echo ready; exec sleep 300'"], stdout=subprocess.PIPE)
+def test_nothing_outlives_it_and_all_tidy_up(number: signal.Signals, tmp_path: Path) -> None:
+    """It is ended, or killed, while one of them is at work; a shell had started it in the background."""
+    (tmp_path / "at_work.py").write_text(AT_WORK)
+    command = [sys.executable, str(SCRIPT), f"one={sys.executable} {tmp_path / 'at_work.py'} {tmp_path / 'tidy'}"]
+    run = subprocess.Popen([*IN_THE_BACKGROUND, *command], stdout=subprocess.PIPE)
     assert run.stdout is not None and run.stdout.readline() == b"one | ready\n"
     children = psutil.Process(run.pid).children()
     assert len(children) == 1
     run.send_signal(number)
     assert run.wait(30) != 0
     assert not psutil.wait_procs(children, timeout=30)[1], "a command outlived it"
+    assert (tmp_path / "tidy").exists(), "it died as it was"
 
 
 def test_a_command_without_a_name_is_refused_in_a_line() -> None:
