@@ -47,7 +47,7 @@ FEW := tests/vigie/test_load.py tests/vigie/test_load_machines.py tests/load/tes
 # Figures are judged: it has the machine alone.
 ALONE := tests/vigie/test_smoke.py
 REST := tests --ignore=tests/containers $(addprefix --ignore=,$(CROWDS) $(TROUBLE) $(FEW) $(ALONE))
-# Without a shell between them (double quotes would bring one): ended, make ends what it runs, and no more than that.
+# Without a shell between them (double quotes would bring one): where make is ended, that shell would be all that ends with it.
 TOGETHER := .venv/bin/python scripts/side_by_side.py
 
 test: export PYTEST_DEBUG_TEMPROOT := $(CURDIR)/.vigie/tmp

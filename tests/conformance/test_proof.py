@@ -114,6 +114,9 @@ class _Hands:
             done(job, {"results": {check: {"status": "pass", "message": ""} for check in job["checks"]}, "problem": ""})
 
 
+OWN_DEPLOYMENT = "--deployment here.toml --breakable own --database postgresql"
+
+
 def _verdict(*checks: Check, **other: Any) -> Verdict:
     rule = load().rule("GST-2")
     told = Rule(
@@ -134,6 +137,7 @@ def _verdict(*checks: Check, **other: Any) -> Verdict:
         "seconds": 9.0,
         "seed": 42,
         "suite": fingerprint(),
+        "command": f"pytest conformance {OWN_DEPLOYMENT}",
     }
     return conclude(**known | other)
 
@@ -174,6 +178,9 @@ def test_a_check_that_was_not_green_in_that_run_proves_nothing(tmp_path: Path) -
         ({"suite": ""}, "another state of the code"),
         ({"deployment": Deployment(kind="remote", name="somebody's")}, "made on remote"),
         ({"profile": "tchap-2026"}, "by the profile tchap-2026"),
+        ({"command": OWN_DEPLOYMENT.replace("--breakable own", "")}, "none of its own"),
+        ({"command": OWN_DEPLOYMENT.replace("postgresql", "sqlite")}, "none of its own, on SQLite"),
+        ({"command": f"{OWN_DEPLOYMENT} --overlay agents-1=own.yaml"}, "or with an overlay"),
         ({"doubt": "the run was interrupted"}, "it cannot tell: the run was interrupted"),
     ],
 )
