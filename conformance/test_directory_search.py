@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from functools import partial
+from itertools import cycle
 
 import pytest
 
@@ -14,7 +15,8 @@ from conformance.checks.bulk import slowed
 from conformance.checks.directory import finds
 from conformance.outcome import untestable
 from scenarios import directory
-from scenarios.session import ok, path
+from scenarios.people import Person
+from scenarios.session import Session, ok, path
 
 # How one is named, and what others type; {tag} is the last word of the family name, which nobody else has.
 _MATCHES = {
@@ -124,22 +126,33 @@ async def test_no_room_lists_everybody(cast: Cast, home: int) -> None:
                 assert other.user_id not in told, f"the {part} of {room_id}, in which every agent is, tell of {other.user_id}"
 
 
+async def _sessions(cast: Cast, thief: Person) -> list[Session]:
+    """Give a thief, who has the password, as many sessions as they like: the account is one."""
+    return [thief.session, *(await asyncio.gather(*(cast.log_in(thief, f"appareil {number}") for number in range(3))))]
+
+
 @pytest.mark.unpaced
 @pytest.mark.rule("DIR-5", "INC-10")
 @pytest.mark.parametrize("home", [0, 1])
 async def test_reading_the_directory_in_bulk_is_slowed(cast: Cast, home: int) -> None:
-    """An account that searches for one name after the other, by either API, is told to wait; a colleague meanwhile is not."""
+    """An account that searches for one name after the other is told to wait, by whatever sessions and API it asks.
+
+    A colleague meanwhile is not.
+    """
     if "directory" not in cast.home(home).throttles:
         raise untestable(f'that {cast.home(home).name} claims to slow searches down (throttles = ["directory"] in its TOML)')
-    thief, colleague = await cast.agents(home, home)
+    colleague, *thieves = await cast.agents(home, home, home)
     name = colleague.identity.family_name.split()[-1]
-    await finds(thief.session, name, colleague.user_id)
     letters = "abcdefghijklmnopqrst"
     terms = [first + second for first in letters for second in letters]
-    for version in ("v3", "r0"):
-        # What one way has used up, the other begins with: each has a session of its own.
-        session = await cast.log_in(thief, f"appareil {version}")
-        asks = [partial(session.post, "/user_directory/search", {"search_term": term}, version) for term in terms]
+    # What one way has used up, the other begins with: each has an account of its own.
+    for thief, version in zip(thieves, ("v3", "r0"), strict=True):
+        await finds(thief.session, name, colleague.user_id)
+        sessions = await _sessions(cast, thief)
+        asks = [
+            partial(session.post, "/user_directory/search", {"search_term": term}, version)
+            for session, term in zip(cycle(sessions), terms, strict=False)
+        ]
         await slowed(asks, f"search after search by {version}")
     answer = accepted(await directory.search(colleague.session, name), "a colleague's search at that moment")
     assert colleague.user_id in {entry["user_id"] for entry in answer["results"]}
@@ -149,20 +162,23 @@ async def test_reading_the_directory_in_bulk_is_slowed(cast: Cast, home: int) ->
 @pytest.mark.rule("INC-10")
 @pytest.mark.parametrize("home", [0, 1])
 async def test_reading_the_rooms_in_bulk_is_slowed(cast: Cast, home: int) -> None:
-    """An account that lists public rooms again and again is told to wait; a colleague who looks for one meanwhile is not."""
+    """An account that lists public rooms again and again is told to wait, by whatever sessions and API it asks.
+
+    A colleague who looks for one meanwhile is not.
+    """
     if "rooms" not in cast.home(home).throttles:
         raise untestable(
             f'that {cast.home(home).name} claims to slow the listing of rooms down (throttles = ["rooms"] in its TOML)'
         )
-    thief, colleague = await cast.agents(home, home)
+    colleague, *thieves = await cast.agents(home, home, home, home)
     server = cast.home(1 - home).server_name
-    for method, version in (("GET", "v3"), ("POST", "v3"), ("GET", "r0")):
-        # What one way has used up, another begins with: each has a session of its own.
-        session = await cast.log_in(thief, f"appareil {method} {version}")
+    # What one way has used up, another begins with: each has an account of its own.
+    for thief, (method, version) in zip(thieves, (("GET", "v3"), ("POST", "v3"), ("GET", "r0")), strict=True):
         body = {"limit": 1} if method == "POST" else None
         asks = [
             partial(session.send, method, "/publicRooms", body, params, version)
+            for session in await _sessions(cast, thief)
             for params in ({"limit": 1}, {"server": server})
         ]
-        await slowed(asks * 200, f"one list of rooms after the other by {method} and {version}")
+        await slowed(asks * (400 // len(asks)), f"one list of rooms after the other by {method} and {version}")
     accepted(await colleague.session.get("/publicRooms", {"limit": 1}), "a colleague's list at that moment")
