@@ -51,6 +51,11 @@ async def _has_read(device: Device, room_id: str, event_id: str) -> None:
     await device.wait_for("its counts at zero", lambda seen: seen.room(room_id).notifications == 0)
 
 
+def _is_quiet(device: Device, room_id: str) -> bool:
+    rules = device.account_data.get("m.push_rules", {}).get("global", {}).get("room", [])
+    return any(each["rule_id"] == room_id and "notify" not in each["actions"] for each in rules)
+
+
 @pytest.mark.rule("CNV-5")
 @pytest.mark.parametrize("home", [0, 1])
 async def test_notifications_of_a_conversation_are_set(cast: Cast, home: int) -> None:
@@ -70,14 +75,10 @@ async def test_notifications_of_a_conversation_are_set(cast: Cast, home: int) ->
     assert await _unread(ears, room_id, plain) == (1, 0), "with all messages, a plain one notifies"
     await _has_read(ears, room_id, plain)
 
-    def is_quiet(seen: Device) -> bool:
-        rules = seen.account_data.get("m.push_rules", {}).get("global", {}).get("room", [])
-        return any(each["rule_id"] == room_id and "notify" not in each["actions"] for each in rules)
-
     ok(await listener.session.put(rule, {"actions": []}))
     quiet = await mouth.say(room_id, "message deux")
     assert await _unread(ears, room_id, quiet) == (0, 0), "with mentions only, a plain message notifies"
-    await tablet.wait_for("the setting of the conversation", is_quiet)
+    await tablet.wait_for("the setting of the conversation", lambda seen: _is_quiet(seen, room_id))
     mention = await mouth.say(room_id, "message trois", **{"m.mentions": {"user_ids": [listener.user_id]}})
     assert await _unread(ears, room_id, mention) == (1, 1), "with mentions only, a mention does not notify"
     await _has_read(ears, room_id, mention)
@@ -85,6 +86,34 @@ async def test_notifications_of_a_conversation_are_set(cast: Cast, home: int) ->
     ok(await listener.session.put(rule, {"actions": ["notify"]}))
     again = await mouth.say(room_id, "message quatre")
     assert await _unread(ears, room_id, again) == (1, 0), "set back to all messages, a plain one does not notify"
+
+
+@pytest.mark.rule("CNV-5")
+@pytest.mark.parametrize("home", [0, 1, -1])
+async def test_notifications_of_a_private_conversation_are_set(cast: Cast, home: int) -> None:
+    """An agent or guest has a private conversation notify for mentions only: its messages count nothing until set back.
+
+    Whom a message mentions is encrypted there, so that their devices see to it: both are told of the setting.
+    """
+    listener = await cast.guest() if home < 0 else await cast.agent(home)
+    ears, mouth = await cast.devices([listener, await cast.agent(1 - max(home, 0))])
+    tablet = await cast.device(listener)
+    room_id, other = [await gathered(mouth, ears, externals=home < 0, name=name) for name in ("calme", "autre")]
+    before = await mouth.say(room_id, "avant")
+    assert await _unread(ears, room_id, before) == (1, 0), "before it is set, a private conversation does not notify"
+    await _has_read(ears, room_id, before)
+
+    rule = path("pushrules", "global", "room", room_id)
+    ok(await listener.session.put(rule, {"actions": []}))
+    quiet = await mouth.say(room_id, "pendant")
+    assert await _unread(ears, room_id, quiet) == (0, 0), "with mentions only, a message of a private conversation notifies"
+    assert await _unread(ears, other, await mouth.say(other, "ailleurs")) == (1, 0), "another conversation does not notify"
+    for device in (ears, tablet):
+        await device.wait_for("the setting of the conversation", lambda seen: _is_quiet(seen, room_id))
+
+    ok(await listener.session.put(rule, {"actions": ["notify"]}))
+    again = await mouth.say(room_id, "après")
+    assert (await _unread(ears, room_id, again))[0] >= 1, "set back to all messages, a private conversation does not notify"
 
 
 @pytest.mark.rule("CNV-6")
