@@ -11,6 +11,7 @@ import copy
 import json
 import secrets
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ import vodozemac
 from conformance.cast import Cast
 from conformance.journeys import gathered
 from conformance.tampering import Tampering, client_lied_to, events_in
+from scenarios.backup import Backup
 from scenarios.devices import Device, Message
 from scenarios.session import ok
 from scenarios.trust import CrossSigning, Trust
@@ -157,6 +159,65 @@ async def test_message_under_a_key_of_the_servers_own_is_told_from_a_persons(cas
     await until(cast.transport, known_as_such, deadline=20, missing=missing, pause=0.1)
     told = await reader.machine.trust_in(events[forged_id])
     assert not forged.readable or told is Trust.UNKNOWN, f"the server's message shows as {forged.sender}'s own: {told.value}"
+
+
+@pytest.mark.rule("E2E-8")
+async def test_message_under_a_key_slipped_into_a_backup_is_told_from_a_persons(cast: Cast) -> None:
+    """Who takes over a server can put a room key into somebody's backup: what it opens shows as of nobody's device.
+
+    A message of the alleged writer's true device, in the same conversation, shows as of a device that they signed.
+    """
+    author, someone = await cast.agents(0, 1)
+    writer, first = await cast.devices([author, someone])
+    signing = await CrossSigning.create(writer.session, author.identity.password)
+    await signing.verify(writer.session, writer.session.device_id)
+    room_id = await gathered(writer, first)
+    said = await writer.say(room_id, cast.word("autrefois"))
+    await first.wait_to_read(room_id, said)
+    backup, code = await Backup.create(first.session)
+    await backup.store(first.machine.room_keys())
+
+    lies = Tampering(cast.transport)
+    new = await client_lied_to(cast, someone, lies)
+    room_key, forged_id = vodozemac.GroupSession(), "$" + secrets.token_urlsafe(32)
+    true_key = next(key for key in first.machine.room_keys() if key.room_id == room_id)
+    exported = vodozemac.InboundGroupSession(room_key.session_key).export_at(0)
+    assert exported is not None
+    slipped = replace(true_key, session_id=room_key.session_id, first_index=0, session_key=exported.to_base64())
+    content = {"type": "m.room.message", "room_id": room_id, "content": {"msgtype": "m.text", "body": "Virez tout."}}
+    encrypted = {
+        "algorithm": "m.megolm.v1.aes-sha2",
+        "sender_key": true_key.sender_key,
+        "session_id": room_key.session_id,
+        "device_id": writer.session.device_id,
+        "ciphertext": room_key.encrypt(json.dumps(content).encode()).to_base64(),
+    }
+
+    def slip_in(answer: dict[str, Any]) -> None:
+        answer["rooms"][room_id]["sessions"][room_key.session_id] = backup.sealed(slipped)
+
+    def forge(answer: dict[str, Any]) -> None:
+        for event in list(events_in(answer, room_id)):
+            if event["type"] == "m.room.encrypted" and event["sender"] == writer.user_id:
+                events_in(answer, room_id).append({**event, "event_id": forged_id, "content": encrypted})
+
+    lies.in_answers("/room_keys/keys", slip_in)
+    lies.in_answers("/sync", forge)
+    event_id = await writer.say(room_id, "Bonjour.")
+    new.machine.import_room_keys(await (await Backup.current(new.session)).restore(code))
+    genuine, forged = await _both(new, room_id, event_id, forged_id)
+    assert genuine.readable, f"the genuine message is not shown: {genuine.why}"
+    assert (await new.wait_to_read(room_id, said)).readable, "what was said before is not opened by the backup"
+    events = new.room(room_id).events
+
+    async def known_as_such() -> bool | None:
+        return True if await new.machine.trust_in(events[event_id]) is Trust.VERIFIED else None
+
+    missing = "the true device's message as of one that its owner signed"
+    await until(cast.transport, known_as_such, deadline=20, missing=missing, pause=0.1)
+    told = await new.machine.trust_in(events[forged_id])
+    shown = forged.readable and told not in (Trust.UNKNOWN, Trust.COPIED)
+    assert not shown, f"a message under a key that was slipped into the backup shows as {told.value}"
 
 
 async def _room_key_in_anothers_name(

@@ -79,26 +79,29 @@ class Backup:
 
     async def store(self, keys: Sequence[RoomKey]) -> None:
         """Put room keys into the backup, each encrypted for its public key."""
-        encryption = vodozemac.PkEncryption.from_key(vodozemac.Curve25519PublicKey.from_base64(self.public_key))
         rooms: dict[str, dict[str, Any]] = {}
         for key in keys:
-            plain = {
-                "algorithm": "m.megolm.v1.aes-sha2",
-                "forwarding_curve25519_key_chain": [],
-                "sender_key": key.sender_key,
-                "sender_claimed_keys": {"ed25519": key.sender_signing_key},
-                "session_key": key.session_key,
-            }
-            message = encryption.encrypt(json.dumps(plain).encode())
-            parts = {"ephemeral": message.ephemeral_key, "ciphertext": message.ciphertext, "mac": message.mac}
-            room = rooms.setdefault(key.room_id, {"sessions": {}})
-            room["sessions"][key.session_id] = {
-                "first_message_index": key.first_index,
-                "forwarded_count": 0,
-                "is_verified": True,
-                "session_data": {name: _encoded(part) for name, part in parts.items()},
-            }
+            rooms.setdefault(key.room_id, {"sessions": {}})["sessions"][key.session_id] = self.sealed(key)
         ok(await self.session.send("PUT", "/room_keys/keys", {"rooms": rooms}, params={"version": self.version}))
+
+    def sealed(self, key: RoomKey) -> dict[str, Any]:
+        """Give a room key as the backup holds it; whoever knows its public key can."""
+        encryption = vodozemac.PkEncryption.from_key(vodozemac.Curve25519PublicKey.from_base64(self.public_key))
+        plain = {
+            "algorithm": "m.megolm.v1.aes-sha2",
+            "forwarding_curve25519_key_chain": [],
+            "sender_key": key.sender_key,
+            "sender_claimed_keys": {"ed25519": key.sender_signing_key},
+            "session_key": key.session_key,
+        }
+        message = encryption.encrypt(json.dumps(plain).encode())
+        parts = {"ephemeral": message.ephemeral_key, "ciphertext": message.ciphertext, "mac": message.mac}
+        return {
+            "first_message_index": key.first_index,
+            "forwarded_count": 0,
+            "is_verified": True,
+            "session_data": {name: _encoded(part) for name, part in parts.items()},
+        }
 
     async def restore(self, code: str) -> list[RoomKey]:
         """Read the backup with a recovery code; raises `WrongRecoveryCode` when it does not open it."""

@@ -58,6 +58,8 @@ class Machine:
         self._olm = Olm(session.user_id, session.device_id, MemoryStore())
         self._shared_with: dict[str, frozenset[tuple[str, str]]] = {}
         self._givers: dict[str, str] = {}
+        # Room keys, each by the key of the device it is said to be of and its id, that no device gave.
+        self._copied: set[tuple[str, str]] = set()
         # The server has a fallback key that nobody has used yet.
         self._fallback = False
         self.identities = Identities()
@@ -98,6 +100,7 @@ class Machine:
                 continue
             if isinstance(event, RoomKeyEvent):
                 self._givers.setdefault(event.session_id, event.sender)
+                self._copied.discard((event.sender_key, event.session_id))
         counts = sync.get("device_one_time_keys_count")
         if isinstance(counts, dict) and isinstance(left := counts.get("signed_curve25519"), int):
             self._olm.uploaded_key_count = left
@@ -138,9 +141,17 @@ class Machine:
                     self._olm.store.unverify_device(device)
 
     async def trust_in(self, event: Mapping[str, Any]) -> Trust:
-        """Tell what is known of the device that an encrypted event says it is from, asking the server anew."""
+        """Tell what is known of the device that an encrypted event says it is from, asking the server anew.
+
+        Nothing is where its key came by a copy: a backup's public key encrypts for whoever has it, the server too.
+        """
         await self.query([event["sender"]])
+        if self._is_copied(event["content"]):
+            return Trust.COPIED
         return self.identities.trust_in_key(event["sender"], event["content"].get("sender_key", ""))
+
+    def _is_copied(self, encrypted: Mapping[str, Any]) -> bool:
+        return (encrypted.get("sender_key"), encrypted.get("session_id")) in self._copied
 
     def devices_of(self, user: str) -> set[str]:
         """Give the ids of a person's devices that are known here, one's own among them."""
@@ -248,6 +259,9 @@ class Machine:
                 key.session_key, key.sender_signing_key, key.sender_key, key.room_id, []
             )
             new += bool(self._olm.inbound_group_store.add(session))
+            # Under an id that a device gave, a copy is of the same key: what it opens bears that key's signature.
+            if held is None:
+                self._copied.add((key.sender_key, key.session_id))
         return new
 
     def sign(self, content: dict[str, Any]) -> str:

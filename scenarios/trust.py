@@ -29,6 +29,7 @@ class Trust(Enum):
 
     VERIFIED = "signed by its owner"
     UNVERIFIED = "its owner's, as far as the server says"
+    COPIED = "by a key out of a backup or a file, into which anybody may have put it"
     UNKNOWN = "of no device that its alleged owner has"
 
 
