@@ -89,6 +89,10 @@ async def test_members_see_name_and_picture(cast: Cast, kind: str) -> None:
     assert (profile.get("displayname"), profile.get("avatar_url")) == (second, picture)
 
 
+def _local_part(person: Person) -> str:
+    return person.user_id[1:].split(":", 1)[0]
+
+
 @pytest.mark.rule("VIS-3")
 @pytest.mark.parametrize("home", [0, 1])
 async def test_red_list_takes_out_of_every_search(cast: Cast, home: int) -> None:
@@ -103,8 +107,11 @@ async def test_red_list_takes_out_of_every_search(cast: Cast, home: int) -> None
     await directory.set_red_list(hidden.session)
     for searcher in (near, far):
         await no_longer_finds(searcher.session, tag, hidden.user_id)
-        for term in (tag, hidden.identity.full_name, tag[:6], hidden.user_id):
-            assert hidden.user_id not in await directory.find(searcher.session, term), f"a search for {term!r} shows them"
+        for term in (tag, hidden.identity.full_name, tag[:6], hidden.user_id, hidden.identity.address, _local_part(hidden)):
+            for version in ("v3", "r0"):
+                answer = await directory.search(searcher.session, term, version=version)
+                found = {entry["user_id"] for entry in ok(answer)["results"]}
+                assert hidden.user_id not in found, f"a search for {term!r} by {version} shows them"
         await finds_only(searcher.session, tag, namesake.user_id, hidden.user_id)
 
 

@@ -12,9 +12,9 @@ __all__ = ["HIDE_PROFILE", "find", "leave_red_list", "profile", "search", "set_a
 HIDE_PROFILE = "im.vector.hide_profile"
 
 
-async def search(session: Session, term: str, limit: int = 50) -> Response:
+async def search(session: Session, term: str, limit: int = 50, version: str = "v3") -> Response:
     """Search the directory (Matrix specification, "User directory")."""
-    return await session.post("/user_directory/search", {"search_term": term, "limit": limit})
+    return await session.post("/user_directory/search", {"search_term": term, "limit": limit}, version)
 
 
 async def find(session: Session, term: str) -> dict[str, dict[str, Any]]:
