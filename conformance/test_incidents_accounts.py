@@ -13,6 +13,7 @@ from conformance.checks.answers import accepted, refused
 from conformance.journeys import identity_server, invited_outsider, sees_invited
 from scenarios import accounts, conversations, directory
 from scenarios.invitations import identity_token, invite_by_mail
+from scenarios.people import Person
 from scenarios.session import ok, path
 
 
@@ -43,33 +44,51 @@ async def test_address_of_two_ats_is_nobodys_agent(cast: Cast, home: int) -> Non
         await cast.mailbox.expect_none(address, witness=witness.identity.address)
 
 
+async def _stays_out(cast: Cast, person: Person, password: str, when: str) -> None:
+    """Hold that a closed account is given no token, by any name and any flow, and that its former sessions are none."""
+    for answer in (
+        await accounts.log_in(cast.transport, person, password),
+        await accounts.log_in_with_address(cast.transport, person, password),
+    ):
+        refused(answer, f"login {when}", "M_FORBIDDEN", "M_USER_DEACTIVATED")
+    anyone = cast.anonymous(person.home, person.name)
+    for flow in ok(await anyone.get("/login"))["flows"]:
+        identifier = {"type": "m.id.user", "user": person.user_id}
+        body = {"type": flow["type"], "identifier": identifier, "password": password, "token": secrets.token_hex(8)}
+        answer = await anyone.post("/login", body)
+        refused(answer, f"login by {flow['type']} {when}", status=(400, 401, 403))
+        assert "access_token" not in answer.json(), f"login by {flow['type']} {when} gave a token"
+    for session in person.sessions:
+        refused(await session.get("/account/whoami"), f"a former session {when}", "M_UNKNOWN_TOKEN", status=401)
+
+
 @pytest.mark.rule("INC-5")
 @pytest.mark.parametrize("home", [0, 1, -1])
 async def test_deactivated_account_does_not_log_in(cast: Cast, home: int) -> None:
-    """Somebody closes their account: no login by any name, and none either once an administrator has set a password."""
+    """Somebody who has just logged in by their address closes their account: no login by any name, and no session is left."""
     person = await cast.guest() if home < 0 else await cast.agent(home)
-    other = await cast.log_in(person, "téléphone")
+    await cast.log_in(person, "téléphone")
     accepted(await accounts.log_in_with_address(cast.transport, person), "login before the account is closed")
     accepted(await accounts.deactivate(person.session, person.identity.password), "closing the account")
+    await _stays_out(cast, person, person.identity.password, "after the account was closed")
 
-    async def stays_out(password: str, when: str) -> None:
-        for answer in (
-            await accounts.log_in(cast.transport, person, password),
-            await accounts.log_in_with_address(cast.transport, person, password),
-        ):
-            refused(answer, f"login {when}", "M_FORBIDDEN", "M_USER_DEACTIVATED")
-        anyone = cast.anonymous(person.home, person.name)
-        for flow in ok(await anyone.get("/login"))["flows"]:
-            identifier = {"type": "m.id.user", "user": person.user_id}
-            body = {"type": flow["type"], "identifier": identifier, "password": password, "token": secrets.token_hex(8)}
-            answer = await anyone.post("/login", body)
-            refused(answer, f"login by {flow['type']} {when}", status=(400, 401, 403))
-            assert "access_token" not in answer.json(), f"login by {flow['type']} {when} gave a token"
-        for session in (person.session, other):
-            refused(await session.get("/account/whoami"), f"a former session {when}", "M_UNKNOWN_TOKEN", status=401)
 
-    await stays_out(person.identity.password, "after the account was closed")
+@pytest.mark.rule("INC-5")
+@pytest.mark.parametrize("by", ["themselves", "administrator"])
+@pytest.mark.parametrize("home", [0, 1, -1])
+async def test_administrators_password_opens_no_closed_account(cast: Cast, home: int, by: str) -> None:
+    """An account is closed, by whose it is or by an administrator, who then sets a password: no login with that either."""
+    person = await cast.guest() if home < 0 else await cast.agent(home)
     administrator = cast.administrator(person.home)
+    await cast.log_in(person, "téléphone")
+    accepted(await accounts.log_in_with_address(cast.transport, person), "login before the account is closed")
+    if by == "themselves":
+        answer = await accounts.deactivate(person.session, person.identity.password)
+    else:
+        answer = await administrator.post(path("_synapse", "admin", "v1", "deactivate", person.user_id), {})
+    accepted(answer, f"closing the account by {by}")
+    await _stays_out(cast, person, person.identity.password, f"after the account was closed by {by}")
+
     new = "Tout-Neuf-31415!"
     for method, where, body in (
         ("POST", path("_synapse", "admin", "v1", "reset_password", person.user_id), {"new_password": new}),
@@ -77,7 +96,7 @@ async def test_deactivated_account_does_not_log_in(cast: Cast, home: int) -> Non
     ):
         # Whether the administrator is let or refused does not matter here: the account stays closed.
         await administrator.send(method, where, body)
-        await stays_out(new, "after an administrator set a password")
+        await _stays_out(cast, person, new, "after an administrator set a password")
 
 
 # Synapse's are 32 and 16 characters, Sydent's 32.
