@@ -60,9 +60,11 @@ test: lint
 	.venv/bin/vigie prove --healthy reports/latest
 
 # What takes an engine: the launcher, an operator's image, and the same verdict on containers as on processes.
+test-containers: export PYTEST_DEBUG_TEMPROOT := $(CURDIR)/.vigie/tmp
+test-containers: export VIGIE_SEED := $(SEED)
 test-containers: setup
 	@mkdir -p .vigie/tmp
-	VIGIE_SEED=$(SEED) PYTEST_DEBUG_TEMPROOT=$(CURDIR)/.vigie/tmp .venv/bin/python -m fixtures.engine run -- .venv/bin/pytest tests/containers
+	.venv/bin/python -m fixtures.engine run -- .venv/bin/pytest tests/containers
 
 # How fast the load generator is, beside others: figures and ratios, about four minutes.
 bench: setup
