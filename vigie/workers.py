@@ -24,7 +24,9 @@ def add_options(load: ArgumentParser) -> None:
         "--bind", type=_address, metavar="HOST:PORT", help=f"with --master: where workers come (default {_BIND})"
     )
     group.add_argument("--worker", action="store_true", help="be a worker of a master, which says everything else")
-    group.add_argument("--master-host", metavar="HOST", help="with --worker: where the master is (default 127.0.0.1)")
+    group.add_argument(
+        "--master-host", type=_host, metavar="HOST", help="with --worker: where the master is (default 127.0.0.1)"
+    )
     group.add_argument("--master-port", type=port, metavar="PORT", help="with --worker: its port (default 5557)")
 
 
@@ -76,6 +78,12 @@ def port(text: str) -> int:
     if not text.isdecimal() or not 0 < int(text) < 65536:
         raise argparse.ArgumentTypeError(f"{text!r} is no port")
     return int(text)
+
+
+def _host(text: str) -> str:
+    if not text or set(text) & set(":/ \t"):
+        raise argparse.ArgumentTypeError(f"{text!r} is no host's name or IPv4 address; its port goes by itself")
+    return text
 
 
 def _address(text: str) -> str:

@@ -33,6 +33,7 @@ __all__ = ["Part", "work"]
 
 FINISHED, GONE, NOT_SET_UP = 0, 3, 4
 _CONNECTING = 300.0
+_TELLING = 10.0
 _LEAVING = 10.0
 
 Allowed = Callable[[Any, Profile], None]
@@ -42,8 +43,8 @@ def work(host: str, port: int, stop: Event, allowed: Allowed, say: Callable[[str
     """Be a worker of the master at this address, for one run; gives the exit code. Raises `FixtureError`."""
     keep_locust_steady()
     environment = Environment(user_classes=[Agent])
-    say(f"worker: asking for the master at {host}:{port}")
-    runner = _connected(environment, host, port, stop)
+    say(f"worker: asking for the master at {host}:{port}, for at most {_CONNECTING:.0f} s")
+    runner = _connected(environment, host, port, stop, say)
     part = Part(environment, stop, allowed, say)
     code = part.take()
     if code == FINISHED:
@@ -54,7 +55,7 @@ def work(host: str, port: int, stop: Event, allowed: Allowed, say: Callable[[str
     return code
 
 
-def _connected(environment: Any, host: str, port: int, stop: Event) -> Any:
+def _connected(environment: Any, host: str, port: int, stop: Event, say: Callable[[str], None]) -> Any:
     def connect() -> Any:
         try:
             return environment.create_worker_runner(host, port)
@@ -62,11 +63,16 @@ def _connected(environment: Any, host: str, port: int, stop: Event) -> Any:
             return FixtureError(f"no master can be reached at {host}:{port}: {error or 'it does not answer'}")
 
     connecting = gevent.spawn(connect)
-    deadline = time.monotonic() + _CONNECTING
+    told = time.monotonic()
+    deadline = told + _CONNECTING
     while not connecting.ready():
         if stop.wait(0.1):
             raise FixtureError("interrupted before the master was there")
-        if time.monotonic() > deadline:
+        now = time.monotonic()
+        if now - told > _TELLING:
+            told = now
+            say(f"worker: no master at {host}:{port} yet, {deadline - now:.0f} s left")
+        if now > deadline:
             connecting.kill(block=False)
             raise FixtureError(f"no master at {host}:{port} within {_CONNECTING:.0f} s")
     if isinstance(connecting.value, FixtureError):

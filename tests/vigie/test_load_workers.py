@@ -194,6 +194,7 @@ def test_locusts_command_tells_in_a_line_what_is_wrong(tmp_path: Path, deploymen
         (("--bind", "127.0.0.1"), "no HOST:PORT"),
         (("--master-port", "70000"), "no port"),
         (("--master-host", "a"), "goes with --worker"),
+        (("--worker", "--master-host", "maître:5557"), "its port goes by itself"),
         (("--processes", "2", "--master", "--expect-workers", "2"), "one of them"),
         (("--worker", "--processes", "2"), "does not go with --worker"),
         (("--worker", "--profile", "soak"), "does not go with --worker"),
