@@ -46,13 +46,20 @@ class Peer:
         """Sign an object."""
         return {**content, "signatures": {self.name: {self.key_id: _encoded(self.key.sign(canonical(content)))}}}
 
-    async def ask(self, home: Homeserver, method: str, where: str, body: Mapping[str, Any] | None = None) -> Response:
-        """Send a signed request to a homeserver."""
+    async def ask(
+        self, home: Homeserver, method: str, where: str, body: Mapping[str, Any] | None = None, claiming: str = ""
+    ) -> Response:
+        """Send a signed request to a homeserver.
+
+        With `claiming`, the name of another one, that is told for the origin first, and whose it is last: Synapse goes by the
+        last of two, and whatever stands before it may go by the first.
+        """
         told: dict[str, Any] = {"method": method, "uri": where, "origin": self.name, "destination": home.server_name}
         if body is not None:
             told["content"] = dict(body)
         signature = _encoded(self.key.sign(canonical(told)))
-        header = f'X-Matrix origin="{self.name}",destination="{home.server_name}",key="{self.key_id}",sig="{signature}"'
+        header = f'X-Matrix origin="{claiming or self.name}",destination="{home.server_name}"'
+        header += f',key="{self.key_id}",sig="{signature}"' + (f',origin="{self.name}"' if claiming else "")
         headers = {"Authorization": header, "Content-Type": "application/json"}
         content = None if body is None else json.dumps(body).encode()
         return await self.transport.send(Request(method, home.url + where, headers, content, who=f"homeserver {self.name}"))

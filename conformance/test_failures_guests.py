@@ -17,6 +17,7 @@ from conformance.journeys import gathered
 from fixtures.deployment import Homeserver
 from fixtures.services.antivirus import NAME as ANTIVIRUS
 from fixtures.services.identity import INFO, SYDENT
+from fixtures.services.mail import NAME as MAIL
 from scenarios import conversations, directory
 from scenarios.devices import Device
 from scenarios.people import Person
@@ -26,8 +27,8 @@ from scenarios.wire import Response, WireError, until
 pytestmark = BREAKING
 
 # The outages that leave the guests' own homeserver whole, which is there to refuse; and those in which it reaches the door too.
-_SPARES_GUESTS = ("identity", "antivirus", "homeserver", "cut")
-_SPARES_THE_DOOR = ("identity", "antivirus", "homeserver")
+_SPARES_GUESTS = ("identity", "mail", "antivirus", "homeserver", "cut")
+_SPARES_THE_DOOR = ("identity", "mail", "antivirus", "homeserver")
 
 
 def _outage(fragile: Fragile, kind: str) -> contextlib.AbstractAsyncContextManager[None]:
@@ -37,6 +38,9 @@ def _outage(fragile: Fragile, kind: str) -> contextlib.AbstractAsyncContextManag
         case "identity":
             fragile.needs(SYDENT, INFO)
             return fragile.gone(SYDENT, INFO)
+        case "mail":
+            fragile.needs(MAIL)
+            return fragile.gone(MAIL)
         case "antivirus":
             fragile.needs(ANTIVIRUS)
             return fragile.paused(ANTIVIRUS)
@@ -142,7 +146,7 @@ async def _gains_nothing(
 
 
 @pytest.mark.rule("RES-7")
-@pytest.mark.parametrize("outage", ["identity", "antivirus", "homeserver", "cut", "database"])
+@pytest.mark.parametrize("outage", ["identity", "mail", "antivirus", "homeserver", "cut", "database"])
 async def test_guest_gains_nothing_during_an_outage(fragile: Fragile, outage: str) -> None:
     """While a part is down a guest tries every door and finds it shut; nothing of it takes effect later either.
 

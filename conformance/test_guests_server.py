@@ -21,7 +21,10 @@ _HIERARCHY = "/_matrix/federation/v1/hierarchy"
 @pytest.mark.rule("GST-8", "VIS-7")
 @pytest.mark.parametrize("home", [0, 1])
 async def test_guests_homeserver_lists_no_rooms_and_reads_no_profiles(cast: Cast, home: int) -> None:
-    """The guests' homeserver asks for public rooms, an alias, a summary and a profile: refused, and that of agents is told."""
+    """The guests' homeserver asks for public rooms, an alias, a summary and a profile: refused, and that of agents is told.
+
+    It is refused as well where it puts an agents' homeserver's name before its own.
+    """
     agent = await cast.agent(home)
     name = cast.word("forum")
     alias = f"forum-{secrets.token_hex(4)}"
@@ -37,10 +40,12 @@ async def test_guests_homeserver_lists_no_rooms_and_reads_no_profiles(cast: Cast
 
     reading = [("GET", where, None) for where in (_ROOMS, profile, leads, summary)]
     for method, where, body in (("POST", _ROOMS, search), *reading):
-        answer = await guests.ask(agent.home, method, where, body)
-        refused(answer, f"{method} {where.split('?')[0]} of the guests' homeserver", status=(401, 403, 404))
-        told = read(answer)
-        assert room_id not in told and name not in told and shown not in told, "the refusal tells what it refuses"
+        for claiming in ("", colleagues.name):
+            answer = await guests.ask(agent.home, method, where, body, claiming)
+            what = f"{method} {where.split('?')[0]} of the guests' homeserver" + (" in another's name" if claiming else "")
+            refused(answer, what, status=(400, 401, 403, 404) if claiming else (401, 403, 404))
+            told = read(answer)
+            assert room_id not in told and name not in told and shown not in told, "the refusal tells what it refuses"
     listed = accepted(await colleagues.ask(agent.home, "POST", _ROOMS, search), "the list, for a homeserver of agents")
     assert room_id in {room["room_id"] for room in listed["chunk"]}
     known = accepted(await colleagues.ask(agent.home, "GET", profile), "the profile, for a homeserver of agents")
