@@ -76,6 +76,29 @@ async def test_private_room_is_listed_nowhere(cast: Cast, home: int) -> None:
     accepted(answer, "listing a public room")
 
 
+@pytest.mark.rule("CNV-2")
+@pytest.mark.parametrize("home", [0, 1])
+async def test_room_for_the_invited_is_not_made_to_be_listed(cast: Cast, home: int) -> None:
+    """Rooms that are entered by invitation are asked for with a place in the list: refused, or not in it; a public one is."""
+    host, near, far = await cast.agents(home, home, 1 - home)
+    name = cast.word("bureau")
+    by_invitation = {"type": "m.room.join_rules", "state_key": "", "content": {"join_rule": "invite"}}
+    for options in (
+        {"preset": "private_chat"},
+        {"preset": "trusted_private_chat"},
+        {"preset": "public_chat", "initial_state": [by_invitation]},
+        {"initial_state": [by_invitation]},
+    ):
+        answer = await conversations.ask_for_room(host.session, name=name, visibility="public", **options)
+        if answer.status != 200:
+            refused(answer, f"a room in the list with {options}", status=(400, 403))
+    public = await conversations.open_public(host.session, name)
+    for searcher, server in ((near, ""), (far, host.home.server_name)):
+        found = await conversations.wait_for_listed(searcher.session, name, public, server)
+        listed = {room["room_id"]: room.get("join_rule") for room in found}
+        assert set(listed) == {public}, f"beside the public room {public} the list shows {listed}"
+
+
 @pytest.mark.rule("CNV-3")
 @pytest.mark.parametrize("home", [0, 1])
 async def test_public_room_is_found_and_joined(cast: Cast, home: int) -> None:
