@@ -13,6 +13,7 @@ from scenarios import conversations
 from scenarios.conversations import ACCESS_RULES
 from scenarios.invitations import identity_token, invite_by_mail
 from scenarios.people import Person
+from scenarios.session import path
 from scenarios.wire import until
 
 _MEMBER, _JOIN_RULES = "m.room.member", "m.room.join_rules"
@@ -31,9 +32,9 @@ def _for_members_of(room_id: str) -> dict[str, Any]:
 @pytest.mark.rule("CNV-1")
 @pytest.mark.parametrize("home", [0, 1])
 async def test_no_change_of_a_conversation_between_two_brings_in_a_third(cast: Cast, home: int) -> None:
-    """Neither of the two can bring in a third by what the conversation is: at its start, by its rules, or after one has left.
+    """Neither of the two can bring in a third by what the conversation is: at its start, by its rules, or once one has left.
 
-    A private room takes the same third by the same ways.
+    Nor into what takes its place, where it can be upgraded. A private room takes the same third by the same ways.
     """
     someone, other, third = await cast.agents(home, 1 - home, home)
     direct: dict[str, Any] = {"preset": "trusted_private_chat", "is_direct": True}
@@ -57,6 +58,13 @@ async def test_no_change_of_a_conversation_between_two_brings_in_a_third(cast: C
             for ask in (conversations.ask_to_join, conversations.ask_to_knock):
                 answer = await ask(third.session, room_id, person.home.server_name)
                 refused(answer, f"a third's way in by the join rule {content['join_rule']}", "M_FORBIDDEN")
+        answer = await person.session.post(path("rooms", room_id, "upgrade"), {"new_version": "11"})
+        if answer.status == 200:
+            place = answer.json()["replacement_room"]
+            answer = await conversations.invite(person.session, place, third.user_id)
+            refused(answer, "inviting a third into what takes the place of a conversation between two", "M_FORBIDDEN")
+        else:
+            refused(answer, "an upgrade of a conversation between two", "M_FORBIDDEN")
     assert await _present(someone, room_id) == sorted([someone.user_id, other.user_id])
     accepted(await conversations.leave(other.session, room_id), "leaving a conversation between two")
 
