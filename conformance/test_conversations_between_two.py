@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from typing import Any
 
 import pytest
@@ -58,6 +59,13 @@ async def test_no_change_of_a_conversation_between_two_brings_in_a_third(cast: C
             for ask in (conversations.ask_to_join, conversations.ask_to_knock):
                 answer = await ask(third.session, room_id, person.home.server_name)
                 refused(answer, f"a third's way in by the join rule {content['join_rule']}", "M_FORBIDDEN")
+        # Whatever is said to it: an emptied event counts as none.
+        for event in await conversations.state_events(person.session, room_id):
+            if event["type"] == ACCESS_RULES:
+                where = path("rooms", room_id, "redact", event["event_id"], f"vigie-{secrets.token_hex(8)}")
+                await person.session.put(where, {})
+        answer = await conversations.invite(person.session, room_id, third.user_id)
+        refused(answer, "inviting a third once the rule of a conversation between two was redacted", "M_FORBIDDEN")
         answer = await person.session.post(path("rooms", room_id, "upgrade"), {"new_version": "11"})
         if answer.status == 200:
             place = answer.json()["replacement_room"]

@@ -29,6 +29,7 @@ __all__ = [
     "read_state",
     "room_state",
     "set_state",
+    "state_events",
     "wait_for_listed",
 ]
 
@@ -139,10 +140,16 @@ async def read_state(session: Session, room_id: str, kind: str, key: str = "") -
     return await session.get(path("rooms", room_id, "state", kind) + (path(key) if key else ""))
 
 
-async def room_state(session: Session, room_id: str) -> dict[tuple[str, str], Mapping[str, Any]]:
-    """Read the whole state, by type and key."""
+async def state_events(session: Session, room_id: str) -> list[dict[str, Any]]:
+    """Read the events that are the state."""
     answer = await session.get(path("rooms", room_id, "state"))
     events: Any = answer.json() if answer.status == 200 else ok(answer)
+    return list(events)
+
+
+async def room_state(session: Session, room_id: str) -> dict[tuple[str, str], Mapping[str, Any]]:
+    """Read the whole state, by type and key."""
+    events = await state_events(session, room_id)
     return {(event["type"], event["state_key"]): event["content"] for event in events}
 
 
