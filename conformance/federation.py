@@ -14,6 +14,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -77,12 +78,29 @@ class Peer:
             "prev_events": ["$" + secrets.token_urlsafe(32)],
             "auth_events": ["$" + secrets.token_urlsafe(32)],
         }
-        event["hashes"] = {"sha256": _encoded(hashlib.sha256(canonical(event)).digest())}
-        redacted = {key: value for key, value in event.items() if key in _KEPT}
-        redacted["content"] = {"membership": "invite"}
-        event["signatures"] = self.sign(redacted)["signatures"]
+        return self.sealed(event)
+
+    def sealed(self, event: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+        """Give a member event of room version 11 as it is sent, hashed and signed, with its id."""
+        sealed = {**event, "hashes": {"sha256": _encoded(hashlib.sha256(canonical(event)).digest())}}
+        redacted = {key: value for key, value in sealed.items() if key in _KEPT}
+        redacted["content"] = {"membership": event["content"]["membership"]}
         digest = base64.urlsafe_b64encode(hashlib.sha256(canonical(redacted)).digest()).decode().rstrip("=")
-        return f"${digest}", event
+        return f"${digest}", {**sealed, "signatures": self.sign(redacted)["signatures"]}
+
+    async def join(self, home: Homeserver, room_id: str, user_id: str) -> Response:
+        """Have one of one's people join a room by a homeserver that is in it; gives the answer that ended it.
+
+        Source: Matrix specification, server-server API, "Joining Rooms".
+        """
+        room = quote(room_id, safe="")
+        where = f"/_matrix/federation/v1/make_join/{room}/{quote(user_id, safe='')}?ver=11"
+        answer = await self.ask(home, "GET", where)
+        if answer.status != 200:
+            return answer
+        template = {**answer.json()["event"], "origin_server_ts": int(time.time() * 1000)}
+        event_id, event = self.sealed(template)
+        return await self.ask(home, "PUT", f"/_matrix/federation/v2/send_join/{room}/{quote(event_id, safe='')}", event)
 
 
 def taken_over(cast: Cast, home: Homeserver) -> Peer:

@@ -54,3 +54,18 @@ async def test_guests_homeserver_lists_no_rooms_and_reads_no_profiles(cast: Cast
     assert led["room_id"] == room_id
     summed = accepted(await colleagues.ask(agent.home, "GET", summary), "the summary, for a homeserver of agents")
     assert summed["room"]["name"] == name
+
+
+@pytest.mark.needs("hostile")
+@pytest.mark.rule("GST-8", "GST-3")
+@pytest.mark.parametrize("home", [0, 1])
+async def test_guests_homeserver_brings_nobody_into_a_public_room(cast: Cast, home: int) -> None:
+    """The guests' homeserver has a guest join a public room and tells the agents' so: refused; one of agents does just that."""
+    host, colleague, guest = await cast.agent(home), await cast.agent(1 - home), await cast.guest()
+    room_id = await conversations.open_public(host.session, cast.word("forum"))
+    guests, colleagues = taken_over(cast, cast.abroad), taken_over(cast, cast.home(1 - home))
+    answer = await guests.join(host.home, room_id, guest.user_id)
+    refused(answer, "a join that the guests' homeserver makes", status=(403, 404))
+    assert await conversations.membership(host.session, room_id, guest.user_id) == "leave"
+    accepted(await colleagues.join(host.home, room_id, colleague.user_id), "a join that a homeserver of agents makes")
+    assert await conversations.membership(host.session, room_id, colleague.user_id) == "join"
