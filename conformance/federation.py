@@ -88,6 +88,18 @@ class Peer:
         digest = base64.urlsafe_b64encode(hashlib.sha256(canonical(redacted)).digest()).decode().rstrip("=")
         return f"${digest}", {**sealed, "signatures": self.sign(redacted)["signatures"]}
 
+    async def invite(
+        self, home: Homeserver, room_id: str, sender: str, invited: str, room_state: Any, more: Mapping[str, Any]
+    ) -> Response:
+        """Invite somebody of a homeserver into a room of one's own, with this state of it; `more` goes into the content.
+
+        Source: Matrix specification, server-server API, "Inviting to a room".
+        """
+        event_id, event = self.invitation(room_id, sender, invited, more)
+        body = {"room_version": "11", "event": event, "invite_room_state": room_state}
+        where = f"/_matrix/federation/v2/invite/{quote(room_id, safe='')}/{quote(event_id, safe='')}"
+        return await self.ask(home, "PUT", where, body)
+
     async def join(self, home: Homeserver, room_id: str, user_id: str) -> Response:
         """Have one of one's people join a room by a homeserver that is in it; gives the answer that ended it.
 

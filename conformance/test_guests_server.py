@@ -69,3 +69,23 @@ async def test_guests_homeserver_brings_nobody_into_a_public_room(cast: Cast, ho
     assert await conversations.membership(host.session, room_id, guest.user_id) == "leave"
     accepted(await colleagues.join(host.home, room_id, colleague.user_id), "a join that a homeserver of agents makes")
     assert await conversations.membership(host.session, room_id, colleague.user_id) == "join"
+
+
+@pytest.mark.needs("hostile")
+@pytest.mark.rule("GST-8", "GST-1")
+@pytest.mark.parametrize("home", [0, 1])
+async def test_guests_homeserver_invites_no_agent(cast: Cast, home: int) -> None:
+    """The guests' homeserver invites an agent in a guest's name: refused, and they hear nothing; by one of agents they do."""
+    agent, colleague, guest = await cast.agent(home), await cast.agent(1 - home), await cast.guest()
+    device = await cast.device(agent)
+    rooms = []
+    for peer, sender in ((taken_over(cast, cast.abroad), guest), (taken_over(cast, cast.home(1 - home)), colleague)):
+        rooms.append(f"!{secrets.token_hex(9)}:{peer.name}")
+        create = {"type": "m.room.create", "state_key": "", "sender": sender.user_id, "content": {"room_version": "11"}}
+        answer = await peer.invite(agent.home, rooms[-1], sender.user_id, agent.user_id, [create], {})
+        if sender is guest:
+            refused(answer, "an invitation that the guests' homeserver makes", "M_FORBIDDEN")
+    accepted(answer, "an invitation that a homeserver of agents makes")
+    await device.wait_for("the colleague's invitation", lambda seen: seen.room(rooms[1]).membership == "invite")
+    invited = [room.room_id for room in device.rooms.values() if room.membership == "invite"]
+    assert invited == [rooms[1]], f"beside the colleague's, the agent has invitations to {invited}"

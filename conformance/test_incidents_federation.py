@@ -77,10 +77,7 @@ async def test_malformed_invitation_does_not_break_the_sync(cast: Cast) -> None:
     create = _stripped("m.room.create", {"room_version": "11", "creator": host.user_id}, sender=host.user_id)
 
     async def send(room_id: str, room_state: Any, more: dict[str, Any]) -> int:
-        event_id, event = peer.invitation(room_id, host.user_id, person.user_id, more)
-        body = {"room_version": "11", "event": event, "invite_room_state": room_state}
-        answer = await peer.ask(cast.home(0), "PUT", f"/_matrix/federation/v2/invite{path(room_id, event_id)}", body)
-        return answer.status
+        return (await peer.invite(cast.home(0), room_id, host.user_id, person.user_id, room_state, more)).status
 
     def room() -> str:
         return f"!{secrets.token_hex(9)}:{cast.home(1).server_name}"
