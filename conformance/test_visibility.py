@@ -110,6 +110,9 @@ async def test_red_list_takes_out_of_every_search(cast: Cast, home: int) -> None
         for term in (tag, hidden.identity.full_name, tag[:6], hidden.user_id, hidden.identity.address, _local_part(hidden)):
             for version in ("v3", "r0"):
                 answer = await directory.search(searcher.session, term, version=version)
+                if version == "r0" and answer.status == 404:
+                    # Where the old way is gone it shows nobody.
+                    continue
                 found = {entry["user_id"] for entry in ok(answer)["results"]}
                 assert hidden.user_id not in found, f"a search for {term!r} by {version} shows them"
         await finds_only(searcher.session, tag, namesake.user_id, hidden.user_id)
