@@ -64,6 +64,16 @@ async def _both(reader: Device, room_id: str, first: str, second: str) -> tuple[
     return messages[0], messages[1]
 
 
+async def _shows_as_signed(reader: Device, room_id: str, event_id: str) -> None:
+    """Wait until a message shows as of a device that its owner signed; raises `NotInTime`."""
+
+    async def known_as_such() -> bool | None:
+        return True if await reader.machine.trust_in(reader.room(room_id).events[event_id]) is Trust.VERIFIED else None
+
+    missing = "the true device's message as of one that its owner signed"
+    await until(reader.session.transport, known_as_such, deadline=20, missing=missing, pause=0.1)
+
+
 @pytest.mark.rule("E2E-8")
 @pytest.mark.parametrize("lie", list(_LIES))
 async def test_lie_beside_a_genuine_message_is_not_shown(cast: Cast, lie: str) -> None:
@@ -150,14 +160,8 @@ async def test_message_under_a_key_of_the_servers_own_is_told_from_a_persons(cas
     event_id = await writer.say(room_id, "Bonjour.")
     genuine, forged = await _both(reader, room_id, event_id, forged_id)
     assert genuine.readable, f"the genuine message is not shown: {genuine.why}"
-    events = reader.room(room_id).events
-
-    async def known_as_such() -> bool | None:
-        return True if await reader.machine.trust_in(events[event_id]) is Trust.VERIFIED else None
-
-    missing = "the true device's message as of one that its owner signed"
-    await until(cast.transport, known_as_such, deadline=20, missing=missing, pause=0.1)
-    told = await reader.machine.trust_in(events[forged_id])
+    await _shows_as_signed(reader, room_id, event_id)
+    told = await reader.machine.trust_in(reader.room(room_id).events[forged_id])
     assert not forged.readable or told is Trust.UNKNOWN, f"the server's message shows as {forged.sender}'s own: {told.value}"
 
 
@@ -208,14 +212,8 @@ async def test_message_under_a_key_slipped_into_a_backup_is_told_from_a_persons(
     genuine, forged = await _both(new, room_id, event_id, forged_id)
     assert genuine.readable, f"the genuine message is not shown: {genuine.why}"
     assert (await new.wait_to_read(room_id, said)).readable, "what was said before is not opened by the backup"
-    events = new.room(room_id).events
-
-    async def known_as_such() -> bool | None:
-        return True if await new.machine.trust_in(events[event_id]) is Trust.VERIFIED else None
-
-    missing = "the true device's message as of one that its owner signed"
-    await until(cast.transport, known_as_such, deadline=20, missing=missing, pause=0.1)
-    told = await new.machine.trust_in(events[forged_id])
+    await _shows_as_signed(new, room_id, event_id)
+    told = await new.machine.trust_in(new.room(room_id).events[forged_id])
     shown = forged.readable and told not in (Trust.UNKNOWN, Trust.COPIED)
     assert not shown, f"a message under a key that was slipped into the backup shows as {told.value}"
 
