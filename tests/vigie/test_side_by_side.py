@@ -29,8 +29,8 @@ def test_all_run_to_their_ends_and_the_first_failure_is_the_exit_code() -> None:
 # Somebody at work, who tidies up when interrupted.
 AT_WORK = """\
 import pathlib, sys, time
-print("ready", flush=True)
 try:
+    print("ready", flush=True)  # within: who reads it may interrupt at once
     time.sleep(300)
 except KeyboardInterrupt:
     pathlib.Path(sys.argv[1]).touch()
