@@ -62,6 +62,7 @@ _UNUSUAL = {
     "plus": "{local}+tchap@{inside}",
     "apostrophe": "d'{local}@{inside}",
     "underscore and figures": "{local}_2@{inside}",
+    "underscore before": "_{local}@{inside}",
     "one letter before": "a.{local}@{inside}",
     "long": "{local}.{long}@{inside}",
 }
