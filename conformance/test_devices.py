@@ -52,7 +52,7 @@ async def test_new_device_reads_the_past_by_recovery_code_alone(cast: Cast, home
     text = cast.word("autrefois")
     event_id = await theirs.say(room_id, text)
     await first.wait_to_read(room_id, event_id)
-    backup, code = await Backup.create(first.session)
+    backup, code = await Backup.create(first.session, first.machine)
     await backup.store(first.machine.room_keys())
 
     new = await cast.device(someone)
@@ -80,7 +80,7 @@ async def test_key_backup_is_its_owners_alone(cast: Cast) -> None:
     first, theirs = await cast.devices([owner, other])
     room_id = await gathered(first, theirs)
     await theirs.wait_to_read(room_id, await first.say(room_id, "à garder"))
-    backup, code = await Backup.create(first.session)
+    backup, code = await Backup.create(first.session, first.machine)
     await backup.store(first.machine.room_keys())
 
     stored = await (await Backup.current(first.session)).restore(code)

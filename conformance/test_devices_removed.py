@@ -183,7 +183,7 @@ async def _gives_the_account_alone(cast: Cast, owner: Person, friend: Person) ->
     room_id = await gathered(theirs, old, externals=True)
     event_id = await theirs.say(room_id, text := cast.word("autrefois"))
     await old.wait_to_read(room_id, event_id)
-    backup, code = await Backup.create(old.session)
+    backup, code = await Backup.create(old.session, old.machine)
     await backup.store(old.machine.room_keys())
 
     password = "Retrouve-3-Portes!"

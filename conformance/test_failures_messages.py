@@ -36,7 +36,7 @@ async def _under_load(fragile: Fragile, *services: str) -> tuple[list[Speaker], 
     speaking = speakers(cast, room_id, [*devices, second])
     for each in speaking:
         await each.prepare(cast, _LETTERS)
-    backup, code = await Backup.create(near.session)
+    backup, code = await Backup.create(devices[0].session, devices[0].machine)
     await backup.store(keys := devices[0].machine.room_keys())
     stored = {key.session_id for key in keys}
     assert stored and {key.session_id for key in await backup.restore(code)} == stored, "the keys are not in the backup"

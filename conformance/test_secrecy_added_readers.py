@@ -16,6 +16,7 @@ import vodozemac
 from conformance.cast import Cast
 from conformance.journeys import gathered
 from conformance.tampering import Tampering, client_lied_to
+from scenarios.backup import Backup, UntrustedBackup
 from scenarios.devices import Device
 from scenarios.people import Person
 from scenarios.trust import CrossSigning, IdentityChanged, Trust, canonical
@@ -212,3 +213,45 @@ async def test_recipient_tells_a_message_of_an_added_device(cast: Cast) -> None:
         await reader.wait_to_read(room_id, event_id)
         found = await reader.machine.trust_in(reader.room(room_id).events[event_id])
         assert found is told, f"a message of a device that is {told.value} shows as {found.value}"
+
+
+@pytest.mark.rule("E2E-9", "E2E-5")
+@pytest.mark.parametrize("signature", ["none", "of the true key", "of an added device"])
+async def test_backup_of_the_servers_own_is_given_no_key(cast: Cast, signature: str) -> None:
+    """The server shows somebody's device another backup than theirs, which it could read: the device puts nothing into it.
+
+    Into the true one, which their first device signed, it does, and the recovery code opens it.
+    """
+    owner, friend = await cast.agents(0, 1)
+    first, theirs = await cast.devices([owner, friend])
+    _backup, code = await Backup.create(first.session, first.machine)
+    lies = Tampering(cast.transport)
+    second = await client_lied_to(cast, owner, lies)
+    signing = await CrossSigning.create(first.session, owner.identity.password)
+    for device in (first, second):
+        await signing.verify(first.session, device.session.device_id)
+        for viewer in (second, theirs):
+            await _sees_signature(viewer, device)
+    room_id = await gathered(theirs, first)
+    await second.wait_to_read(room_id, await theirs.say(room_id, cast.word("entre nous")))
+    intruder = Intruder(owner.user_id)
+    swapped: dict[str, Any] = {"public_key": vodozemac.Curve25519SecretKey().public_key().to_base64()}
+
+    def swap(answer: dict[str, Any]) -> None:
+        kept = {"none": {}, "of the true key": {"signatures": answer["auth_data"]["signatures"]}}
+        answer["auth_data"] = intruder.signed(swapped) if signature not in kept else {**swapped, **kept[signature]}
+
+    def add(answer: dict[str, Any]) -> None:
+        answer["device_keys"].setdefault(owner.user_id, {})[_ADDED] = intruder.keys()
+
+    lies.in_answers("/room_keys/version", swap)
+    lies.in_answers("/keys/query", add)
+    await second.machine.query([owner.user_id])
+    with pytest.raises(UntrustedBackup):
+        await (await Backup.continued(second.session, second.machine)).store(second.machine.room_keys())
+    assert not [where for where, _ in lies.sent if "/room_keys/keys" in where], "a key went into the server's own backup"
+
+    lies.honest()
+    await (await Backup.continued(second.session, second.machine)).store(second.machine.room_keys())
+    stored = await (await Backup.current(first.session)).restore(code)
+    assert room_id in {key.room_id for key in stored}, "the true backup lacks the key"

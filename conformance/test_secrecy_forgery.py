@@ -178,7 +178,7 @@ async def test_message_under_a_key_slipped_into_a_backup_is_told_from_a_persons(
     room_id = await gathered(writer, first)
     said = await writer.say(room_id, cast.word("autrefois"))
     await first.wait_to_read(room_id, said)
-    backup, code = await Backup.create(first.session)
+    backup, code = await Backup.create(first.session, first.machine)
     await backup.store(first.machine.room_keys())
 
     lies = Tampering(cast.transport)

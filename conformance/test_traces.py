@@ -78,7 +78,7 @@ async def _speak(cast: Cast, devices: list[Device]) -> Spoken:
     fetched = await files.download_encrypted(other.session, body)
     assert fetched.status == 200, f"the file should be delivered, but: {fetched}"
     assert files.decrypt_file(fetched.body, message.content["file"]) == content
-    backup, code = await Backup.create(host.session)
+    backup, code = await Backup.create(host.session, host.machine)
     await backup.store(host.machine.room_keys())
     spoken.recovery, spoken.code = recovery_key(code), code
 
@@ -183,7 +183,7 @@ async def test_backup_is_ciphertext_to_the_server(cast: Cast) -> None:
     device, other = await cast.devices(await cast.agents(0, 1))
     room_id = await gathered(device, other)
     await other.wait_to_read(room_id, await device.say(room_id, "à sauvegarder"))
-    backup, code = await Backup.create(device.session)
+    backup, code = await Backup.create(device.session, device.machine)
     await backup.store(device.machine.room_keys())
 
     stored = (await device.session.get("/room_keys/keys", {"version": backup.version})).body

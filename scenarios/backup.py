@@ -15,10 +15,10 @@ from typing import Any
 import base58
 import vodozemac
 
-from scenarios.keys import RoomKey
+from scenarios.keys import Machine, RoomKey
 from scenarios.session import Session, ok
 
-__all__ = ["Backup", "WrongRecoveryCode", "recovery_code", "recovery_key"]
+__all__ = ["Backup", "UntrustedBackup", "WrongRecoveryCode", "recovery_code", "recovery_key"]
 
 ALGORITHM = "m.megolm_backup.v1.curve25519-aes-sha2"
 _PREFIX = b"\x8b\x01"
@@ -26,6 +26,10 @@ _PREFIX = b"\x8b\x01"
 
 class WrongRecoveryCode(Exception):
     """The code is not one, or not this backup's."""
+
+
+class UntrustedBackup(Exception):
+    """No device of one's own vouches for the backup: whoever put it there reads what goes into it."""
 
 
 def recovery_code(key: bytes) -> str:
@@ -63,18 +67,33 @@ class Backup:
         self.session, self.version, self.public_key = session, version, public_key
 
     @classmethod
-    async def create(cls, session: Session) -> tuple[Backup, str]:
-        """Make a new version under a fresh key; gives it and the recovery code, which is written down nowhere else."""
+    async def create(cls, session: Session, machine: Machine) -> tuple[Backup, str]:
+        """Make a new version under a fresh key; gives it and the recovery code, which is written down nowhere else.
+
+        The device signs the key, so that one's others know it for one's own.
+        """
         secret = vodozemac.Curve25519SecretKey()
         public_key = secret.public_key().to_base64()
-        body = {"algorithm": ALGORITHM, "auth_data": {"public_key": public_key, "signatures": {}}}
+        signatures = {session.user_id: {f"ed25519:{session.device_id}": machine.sign({"public_key": public_key})}}
+        body = {"algorithm": ALGORITHM, "auth_data": {"public_key": public_key, "signatures": signatures}}
         version = ok(await session.post("/room_keys/version", body))["version"]
         return cls(session, version, public_key), recovery_code(bytes(secret.to_bytes()))
 
     @classmethod
     async def current(cls, session: Session) -> Backup:
-        """Find the version that the server holds."""
+        """Find the version that the server holds, to read it: a code opens its own alone."""
         answer = ok(await session.get("/room_keys/version"))
+        return cls(session, answer["version"], answer["auth_data"]["public_key"])
+
+    @classmethod
+    async def continued(cls, session: Session, machine: Machine) -> Backup:
+        """Find the version that the server holds, to put more into it (Matrix specification, "Server-side key backups").
+
+        Raises `UntrustedBackup` where no device of one's own signed its key.
+        """
+        answer = ok(await session.get("/room_keys/version"))
+        if not machine.vouches_for(answer["auth_data"]):
+            raise UntrustedBackup(f"no device that {session.who} knows for their own signed the key of the backup")
         return cls(session, answer["version"], answer["auth_data"]["public_key"])
 
     async def store(self, keys: Sequence[RoomKey]) -> None:

@@ -268,6 +268,13 @@ class Machine:
         """Sign an object with the device's key (Matrix specification, "Signing JSON")."""
         return str(self._olm.sign_json(content))
 
+    def vouches_for(self, content: Mapping[str, Any]) -> bool:
+        """Tell whether this device signed an object, or another one of the same person's that they signed themselves."""
+        user, signed = self._session.user_id, {name: value for name, value in content.items() if name != "signatures"}
+        own = content.get("signatures", {}).get(user, {}).get(f"ed25519:{self._session.device_id}")
+        # The same key signs the same in the same way.
+        return own == self.sign(signed) or self.identities.vouches(user, content)
+
     def secrets(self) -> list[tuple[str, bytes]]:
         """Give what no server may hold, as raw bytes with a name: the device's private keys and the room keys' ratchets."""
         pickle_key = secrets.token_bytes(32)

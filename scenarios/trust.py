@@ -51,8 +51,9 @@ def _public(key: Ed25519PrivateKey) -> str:
     return _encoded(key.public_key().public_bytes_raw())
 
 
-def _is_signed(content: Mapping[str, Any], user_id: str, key: str) -> bool:
-    signature = content.get("signatures", {}).get(user_id, {}).get(f"ed25519:{key}", "")
+def _is_signed(content: Mapping[str, Any], user_id: str, key: str, name: str = "") -> bool:
+    """Check a signature; its `name` is that of a device, or for cross-signing the key itself."""
+    signature = content.get("signatures", {}).get(user_id, {}).get(f"ed25519:{name or key}", "")
     try:
         verifier = Ed25519PublicKey.from_public_bytes(base64.b64decode(key + "=" * (-len(key) % 4)))
         verifier.verify(base64.b64decode(signature + "=" * (-len(signature) % 4)), canonical(content))
@@ -165,6 +166,14 @@ class Identities:
             if _identity_key(device_id, keys) == curve25519:
                 return self.trust(user, device_id)
         return Trust.UNKNOWN
+
+    def vouches(self, user: str, content: Mapping[str, Any]) -> bool:
+        """Tell whether a device that its owner signed has signed an object."""
+        for device_id, keys in self._devices.get(user, {}).items():
+            key = str(keys.get("keys", {}).get(f"ed25519:{device_id}", ""))
+            if self.trust(user, device_id) is Trust.VERIFIED and _is_signed(content, user, key, device_id):
+                return True
+        return False
 
     def has_key(self, user: str, device_id: str, curve25519: str) -> bool:
         """Tell whether a device shows with this identity key."""

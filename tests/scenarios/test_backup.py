@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from scenarios.backup import Backup, WrongRecoveryCode, recovery_code, recovery_key
+from scenarios.backup import Backup, UntrustedBackup, WrongRecoveryCode, recovery_code, recovery_key
 from scenarios.session import ok
+from scenarios.trust import CrossSigning
 
-from .conftest import People
+from .conftest import PASSWORD, People
 
 # The pair that matrix-js-sdk's tests hold: an independent implementation's spelling of a known key (RFC 7748, 6.1).
 KEY = bytes.fromhex("77076d0a7318a57d3c16c17251b26645df4c2f87ebc0992ab177fba51db92c2a")
@@ -38,7 +39,7 @@ async def test_new_device_reads_the_past_by_the_code_alone(people: People) -> No
     room_id = await people.gather(alice, bob)
     event_id = await alice.say(room_id, "autrefois")
     await bob.wait_to_read(room_id, event_id)
-    backup, code = await Backup.create(bob.session)
+    backup, code = await Backup.create(bob.session, bob.machine)
     await backup.store(bob.machine.room_keys())
 
     new = await people.another(bob)
@@ -60,9 +61,24 @@ async def test_server_holds_no_room_key_in_clear(people: People) -> None:
     alice, bob = await people.person("alice"), await people.person("bob")
     room_id = await people.gather(alice, bob)
     await bob.wait_to_read(room_id, await alice.say(room_id, "secret"))
-    backup, code = await Backup.create(bob.session)
+    backup, code = await Backup.create(bob.session, bob.machine)
     await backup.store(bob.machine.room_keys())
     held = await bob.session.get("/room_keys/keys", {"version": backup.version})
     (key,) = bob.machine.room_keys()
     assert ok(held)["rooms"][room_id]["sessions"][key.session_id]
     assert key.session_key.encode() not in held.body and code.replace(" ", "").encode() not in held.body
+
+
+async def test_only_a_device_of_ones_own_that_one_signed_vouches_for_a_backup(people: People) -> None:
+    bob = await people.person("bob")
+    backup, _code = await Backup.create(bob.session, bob.machine)
+    assert (await Backup.continued(bob.session, bob.machine)).version == backup.version
+
+    new = await people.another(bob)
+    await new.machine.query([bob.user_id])
+    with pytest.raises(UntrustedBackup):
+        await Backup.continued(new.session, new.machine)
+    signing = await CrossSigning.create(bob.session, PASSWORD)
+    await signing.verify(bob.session, bob.session.device_id)
+    await new.machine.query([bob.user_id])
+    assert (await Backup.continued(new.session, new.machine)).public_key == backup.public_key
