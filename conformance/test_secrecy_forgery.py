@@ -20,6 +20,7 @@ import vodozemac
 from conformance.cast import Cast
 from conformance.journeys import gathered
 from conformance.tampering import Tampering, client_lied_to, events_in
+from scenarios import conversations
 from scenarios.backup import Backup
 from scenarios.devices import Device, Message
 from scenarios.session import ok
@@ -27,6 +28,7 @@ from scenarios.trust import CrossSigning, Trust
 from scenarios.wire import until
 
 Event = dict[str, Any]
+_MEGOLM = conversations.MEGOLM
 
 
 def _flipped(text: str, at: int) -> str:
@@ -137,16 +139,31 @@ async def test_message_under_a_key_of_the_servers_own_is_told_from_a_persons(cas
     reader = await client_lied_to(cast, await cast.agent(1), lies)
     room_id = await gathered(writer, reader)
     forger, room_key = vodozemac.Account(), vodozemac.GroupSession()
-    forged_id = "$" + secrets.token_urlsafe(32)
-    to_device = await _room_key_in_anothers_name(forger, room_key, room_id, writer, reader)
+    given = {"session_id": room_key.session_id, "session_key": room_key.session_key.to_base64()}
+    key = {"algorithm": _MEGOLM, "room_id": room_id, **given}
+    to_device = await _to_device(forger, writer, reader, writer.user_id, "m.room_key", key)
+    encrypted = _under(room_key, forger.curve25519_key.to_base64(), writer, room_id)
+    forged, told = await _forged(lies, writer, reader, room_id, to_device, encrypted)
+    assert not forged.readable or told is Trust.UNKNOWN, f"the server's message shows as {forged.sender}'s own: {told.value}"
+
+
+def _under(room_key: vodozemac.GroupSession, sender_key: str, writer: Device, room_id: str) -> dict[str, Any]:
+    """Write a message under a room key, as of a device of the writer's: the content of its event."""
     content = {"type": "m.room.message", "room_id": room_id, "content": {"msgtype": "m.text", "body": "Virez tout."}}
-    encrypted = {
-        "algorithm": "m.megolm.v1.aes-sha2",
-        "sender_key": forger.curve25519_key.to_base64(),
+    return {
+        "algorithm": _MEGOLM,
+        "sender_key": sender_key,
         "session_id": room_key.session_id,
         "device_id": writer.session.device_id,
         "ciphertext": room_key.encrypt(json.dumps(content).encode()).to_base64(),
     }
+
+
+async def _forged(
+    lies: Tampering, writer: Device, reader: Device, room_id: str, to_device: dict[str, Any], encrypted: dict[str, Any]
+) -> tuple[Message, Trust]:
+    """Slip a to-device message and a message of the server's own in beside the writer's next one; gives how it shows."""
+    forged_id = "$" + secrets.token_urlsafe(32)
 
     def forge(answer: dict[str, Any]) -> None:
         if events := events_in(answer, room_id):
@@ -161,8 +178,42 @@ async def test_message_under_a_key_of_the_servers_own_is_told_from_a_persons(cas
     genuine, forged = await _both(reader, room_id, event_id, forged_id)
     assert genuine.readable, f"the genuine message is not shown: {genuine.why}"
     await _shows_as_signed(reader, room_id, event_id)
-    told = await reader.machine.trust_in(reader.room(room_id).events[forged_id])
-    assert not forged.readable or told is Trust.UNKNOWN, f"the server's message shows as {forged.sender}'s own: {told.value}"
+    return forged, await reader.machine.trust_in(reader.room(room_id).events[forged_id])
+
+
+@pytest.mark.rule("E2E-8")
+@pytest.mark.parametrize("way", ["forwarded", "in clear"])
+async def test_message_under_a_key_that_its_writer_never_gave_is_not_theirs(cast: Cast, way: str) -> None:
+    """A server hands out a room key as one that the writer's true device had made: what it opens does not show as theirs.
+
+    It forwards the key as another device of the reader's would, or gives it in clear.
+    """
+    author = await cast.agent(0)
+    writer = await cast.device(author)
+    signing = await CrossSigning.create(writer.session, author.identity.password)
+    await signing.verify(writer.session, writer.session.device_id)
+    lies = Tampering(cast.transport)
+    reader = await client_lied_to(cast, await cast.agent(1), lies)
+    room_id = await gathered(writer, reader)
+    await reader.wait_to_read(room_id, await writer.say(room_id, "Avant."))
+    true_key = next(key for key in writer.machine.room_keys() if key.room_id == room_id)
+    room_key = vodozemac.GroupSession()
+    exported = vodozemac.InboundGroupSession(room_key.session_key).export_at(0)
+    assert exported is not None
+    key: dict[str, Any] = {"algorithm": _MEGOLM, "room_id": room_id, "session_id": room_key.session_id}
+    key["sender_key"] = true_key.sender_key
+    if way == "forwarded":
+        key |= {"session_key": exported.to_base64(), "sender_claimed_ed25519_key": true_key.sender_signing_key}
+        key |= {"forwarding_curve25519_key_chain": []}
+        forger = vodozemac.Account()
+        to_device = await _to_device(forger, writer, reader, reader.user_id, "m.forwarded_room_key", key)
+    else:
+        key |= {"session_key": room_key.session_key.to_base64()}
+        to_device = {"type": "m.room_key", "sender": writer.user_id, "content": key}
+    encrypted = _under(room_key, true_key.sender_key, writer, room_id)
+    forged, told = await _forged(lies, writer, reader, room_id, to_device, encrypted)
+    shown = forged.readable and told not in (Trust.UNKNOWN, Trust.COPIED)
+    assert not shown, f"a message under a key that came {way} shows as {told.value}"
 
 
 @pytest.mark.rule("E2E-8")
@@ -188,14 +239,7 @@ async def test_message_under_a_key_slipped_into_a_backup_is_told_from_a_persons(
     exported = vodozemac.InboundGroupSession(room_key.session_key).export_at(0)
     assert exported is not None
     slipped = replace(true_key, session_id=room_key.session_id, first_index=0, session_key=exported.to_base64())
-    content = {"type": "m.room.message", "room_id": room_id, "content": {"msgtype": "m.text", "body": "Virez tout."}}
-    encrypted = {
-        "algorithm": "m.megolm.v1.aes-sha2",
-        "sender_key": true_key.sender_key,
-        "session_id": room_key.session_id,
-        "device_id": writer.session.device_id,
-        "ciphertext": room_key.encrypt(json.dumps(content).encode()).to_base64(),
-    }
+    encrypted = _under(room_key, true_key.sender_key, writer, room_id)
 
     def slip_in(answer: dict[str, Any]) -> None:
         answer["rooms"][room_id]["sessions"][room_key.session_id] = backup.sealed(slipped)
@@ -218,39 +262,34 @@ async def test_message_under_a_key_slipped_into_a_backup_is_told_from_a_persons(
     assert not shown, f"a message under a key that was slipped into the backup shows as {told.value}"
 
 
-async def _room_key_in_anothers_name(
-    forger: vodozemac.Account, room_key: vodozemac.GroupSession, room_id: str, writer: Device, reader: Device
+async def _to_device(
+    forger: vodozemac.Account, asking: Device, reader: Device, sender: str, kind: str, content: dict[str, Any]
 ) -> dict[str, Any]:
-    """Give the to-device message with which a server hands its own room key to the reader, as if it were the writer's."""
-    query = ok(await writer.session.post("/keys/query", {"device_keys": {reader.user_id: []}}))
+    """Give a to-device message of the server's own to the reader, encrypted as a device's, in whatever name it likes."""
+    query = ok(await asking.session.post("/keys/query", {"device_keys": {reader.user_id: []}}))
     keys = query["device_keys"][reader.user_id][reader.session.device_id]["keys"]
     wanted = {reader.user_id: {reader.session.device_id: "signed_curve25519"}}
-    claimed = ok(await writer.session.post("/keys/claim", {"one_time_keys": wanted}))
+    claimed = ok(await asking.session.post("/keys/claim", {"one_time_keys": wanted}))
     one_time = next(iter(claimed["one_time_keys"][reader.user_id][reader.session.device_id].values()))["key"]
     identity = keys[f"curve25519:{reader.session.device_id}"]
     session = forger.create_outbound_session(
         vodozemac.Curve25519PublicKey.from_base64(identity), vodozemac.Curve25519PublicKey.from_base64(one_time)
     )
     plain = {
-        "type": "m.room_key",
-        "content": {
-            "algorithm": "m.megolm.v1.aes-sha2",
-            "room_id": room_id,
-            "session_id": room_key.session_id,
-            "session_key": room_key.session_key.to_base64(),
-        },
-        "sender": writer.user_id,
+        "type": kind,
+        "content": content,
+        "sender": sender,
         "recipient": reader.user_id,
         "recipient_keys": {"ed25519": keys[f"ed25519:{reader.session.device_id}"]},
         "keys": {"ed25519": forger.ed25519_key.to_base64()},
     }
-    kind, body = session.encrypt(json.dumps(plain).encode()).to_parts()
+    olm, body = session.encrypt(json.dumps(plain).encode()).to_parts()
     return {
         "type": "m.room.encrypted",
-        "sender": writer.user_id,
+        "sender": sender,
         "content": {
             "algorithm": "m.olm.v1.curve25519-aes-sha2",
             "sender_key": forger.curve25519_key.to_base64(),
-            "ciphertext": {identity: {"type": kind, "body": base64.b64encode(body).decode().rstrip("=")}},
+            "ciphertext": {identity: {"type": olm, "body": base64.b64encode(body).decode().rstrip("=")}},
         },
     }
