@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from nio.exceptions import EncryptionError
 
 from conformance.cast import Cast
 from conformance.checks.answers import accepted, refused
@@ -154,3 +155,32 @@ async def test_file_is_ciphertext_on_the_server(cast: Cast, home: int) -> None:
     told = str(event)
     for secret in (file["key"]["k"], file["iv"], file["url"], name):
         assert secret not in told, "the event shows the server what only its readers may know"
+
+
+@pytest.mark.rule("E2E-8", "E2E-10")
+async def test_file_that_was_altered_does_not_open(cast: Cast) -> None:
+    """Whoever holds a shared file's ciphertext changes a bit of it, cuts it, adds to it or puts another there: it is noticed.
+
+    Who keeps this is the client, here that of this suite; as it was sent the file opens.
+    """
+    sender, receiver = await cast.devices(await cast.agents(0, 1))
+    room_id = await gathered(sender, receiver)
+    content, other = (cast.word("virement de cent euros") * 20).encode(), cast.word("autre chose").encode()
+    event_id = await files.share_encrypted(sender, room_id, content, "ordre.txt", "text/plain")
+    file = (await receiver.wait_to_read(room_id, event_id)).content["file"]
+    kept = (await files.download(receiver.session, file["url"])).body
+    another, _key = files.encrypt_file(other)
+    assert files.decrypt_file(kept, file) == content, "the file does not open as it was sent"
+    altered = {
+        "with another bit": bytes([kept[0] ^ 1]) + kept[1:],
+        "cut short": kept[:-1],
+        "with more behind it": kept + b"0",
+        "replaced by another": bytes(another),
+        "emptied": b"",
+    }
+    for how, ciphertext in altered.items():
+        try:
+            opened = files.decrypt_file(ciphertext, file)
+        except EncryptionError:
+            continue
+        raise AssertionError(f"a file {how} opens as if it were the one that was sent: {opened[:40]!r}")
