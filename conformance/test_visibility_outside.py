@@ -68,3 +68,19 @@ async def test_outsiders_see_no_profile_member_or_receipt(cast: Cast, home: int,
     members = await conversations.members(host.session, room_id)
     assert members[shown.user_id]["displayname"], "a member should see the members"
     accepted(await directory.profile(host.session, shown.user_id), "a member's look at the profile")
+
+
+@pytest.mark.rule("VIS-7")
+@pytest.mark.guests
+@pytest.mark.parametrize("outsider", ["nobody", "guest"])
+async def test_outsiders_see_no_guest(cast: Cast, outsider: str) -> None:
+    """A guest talks with an agent: another guest, and whoever has no account, see neither who they are nor what they read."""
+    agent, person = await cast.agent(), await cast.guest()
+    host, shown = await cast.devices([agent, person])
+    room_id = await gathered(host, shown, externals=True)
+    event_id = await host.say(room_id, "à lire")
+    await shown.wait_to_read(room_id, event_id)
+    for server in (*cast.homes, cast.abroad) if outsider == "nobody" else (None,):
+        session = (await cast.guest()).session if server is None else cast.anonymous(server)
+        await _outside_sees_nothing(session, room_id, person, event_id, profile=True)
+    accepted(await directory.profile(host.session, shown.user_id), "a member's look at the guest's profile")
