@@ -121,13 +121,13 @@ async def test_public_room_is_found_and_joined(cast: Cast, home: int) -> None:
 
 
 @pytest.mark.rule("CNV-7")
-@pytest.mark.parametrize("home", [0, 1])
+@pytest.mark.parametrize("home", [0, 1, -1])
 async def test_who_leaves_gets_nothing_more_and_is_seen_to_leave(cast: Cast, home: int) -> None:
     """Members see somebody leave, as do their own devices; what is said afterwards reaches who stayed, and not who left."""
-    people = await cast.agents(home, 1 - home, 1 - home)
-    host, leaver, stayer = await cast.devices(people)
-    tablet = await cast.device(people[1])
-    room_id = await gathered(host, leaver, stayer)
+    host, stayer = await cast.devices(await cast.agents(max(home, 0), 1 - max(home, 0)))
+    who = await cast.guest() if home < 0 else await cast.agent(1 - home)
+    leaver, tablet = await cast.devices([who, who])
+    room_id = await gathered(host, leaver, stayer, externals=home < 0)
     await leaver.wait_to_read(room_id, await host.say(room_id, "avant"))
     await tablet.wait_for("the conversation", lambda seen: seen.room(room_id).membership == "join")
 
