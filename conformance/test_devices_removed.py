@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from conformance.cast import Cast
-from conformance.checks.answers import refused
+from conformance.checks.answers import accepted, refused
 from conformance.journeys import gathered
 from conformance.tampering import Tampering, client_lied_to, to_device_in
 from scenarios import accounts
@@ -107,6 +108,27 @@ async def _is_out(
     lost.machine.overhear(to_device_in(heard.syncs))
     opened = lost.machine.decrypt(room_id, kept.room(room_id).events[after])
     assert not isinstance(opened, dict), "the removed device reads what was said after it was out"
+
+
+@pytest.mark.rule("DEV-3")
+@pytest.mark.parametrize(("way", "home"), list(zip(_WAYS, (0, 1, -1), strict=True)))
+async def test_removed_device_renews_no_token(cast: Cast, home: int, way: str) -> None:
+    """A device could renew its token, where a homeserver lets it: once it is out it gets none, and its last one is none."""
+    owner = await cast.guest() if home < 0 else await cast.agent(home)
+    kept = await cast.device(owner)
+    login = ok(await accounts.log_in(cast.transport, owner, renewable=True))
+    lost = Device(accounts.admit(owner, login, cast.transport))
+    token = login.get("refresh_token", "un-jeton-invente")
+    if "refresh_token" in login:
+        renewed = accepted(await accounts.renew(lost.session, token), "the renewal of a device's token")
+        token, lost.session = renewed["refresh_token"], replace(lost.session, access_token=renewed["access_token"])
+        accepted(await lost.session.get("/account/whoami"), "the renewed token")
+
+    await _WAYS[way](owner, kept, lost)
+    answer = await accounts.renew(lost.session, token)
+    refused(answer, "the renewal of a removed device's token", status=(401, 403))
+    assert "access_token" not in answer.json(), "the refusal carries a token"
+    refused(await lost.session.get("/account/whoami"), "the token that it had last", "M_UNKNOWN_TOKEN", status=401)
 
 
 @pytest.mark.rule("DEV-4")

@@ -10,7 +10,7 @@ import html
 import re
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlencode, urljoin
 
@@ -35,6 +35,7 @@ __all__ = [
     "register_by_mail",
     "remove_device",
     "remove_devices",
+    "renew",
     "reset_password",
 ]
 
@@ -143,10 +144,17 @@ async def register_by_mail(transport: Transport, mailbox: Mailbox, person: Perso
     return admit(person, answer, transport)
 
 
-async def log_in(transport: Transport, person: Person, password: str | None = None, device: str = "poste") -> Response:
-    """Log in by identifier and password."""
+async def log_in(
+    transport: Transport, person: Person, password: str | None = None, device: str = "poste", *, renewable: bool = False
+) -> Response:
+    """Log in by identifier and password; `renewable` asks for a token that can be renewed."""
     identifier = {"type": "m.id.user", "user": person.user_id}
-    return await _log_in(transport, person, identifier, password, device)
+    return await _log_in(transport, person, identifier, password, device, renewable=renewable)
+
+
+async def renew(session: Session, refresh_token: str) -> Response:
+    """Ask for a new access token (Matrix specification, "Refreshing access tokens"); the session's own is not sent."""
+    return await replace(session, access_token=None).post("/refresh", {"refresh_token": refresh_token})
 
 
 async def log_in_with_address(transport: Transport, person: Person, password: str | None = None) -> Response:
@@ -156,14 +164,22 @@ async def log_in_with_address(transport: Transport, person: Person, password: st
 
 
 async def _log_in(
-    transport: Transport, person: Person, identifier: dict[str, str], password: str | None, device: str
+    transport: Transport,
+    person: Person,
+    identifier: dict[str, str],
+    password: str | None,
+    device: str,
+    *,
+    renewable: bool = False,
 ) -> Response:
-    body = {
+    body: dict[str, Any] = {
         "type": "m.login.password",
         "identifier": identifier,
         "password": person.identity.password if password is None else password,
         "initial_device_display_name": device,
     }
+    if renewable:
+        body["refresh_token"] = True
     return await anonymous(transport, person.home, person.name).post("/login", body)
 
 
