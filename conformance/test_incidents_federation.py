@@ -1,4 +1,4 @@
-"""INC-6, INC-11: what a homeserver in wrong hands once could ask and send. Sources: CVE-2023-43796, CVE-2024-52815."""
+"""INC-2, INC-6, INC-11: homeservers that are not let in, or are in wrong hands. Sources: CVE-2023-43796, CVE-2024-52815."""
 
 from __future__ import annotations
 
@@ -6,11 +6,15 @@ import secrets
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from conformance.cast import Cast
-from conformance.federation import taken_over
+from conformance.checks.answers import accepted, refused
+from conformance.checks.media import FEDERATION
+from conformance.federation import Peer, taken_over
+from conformance.inside import called_by_others, listener_beside
 from conformance.journeys import gathered, join
-from scenarios import conversations
+from scenarios import conversations, files
 from scenarios.session import ok, path
 from scenarios.wire import until
 
@@ -106,3 +110,36 @@ async def test_malformed_invitation_does_not_break_the_sync(cast: Cast) -> None:
     await until(cast.transport, everybody_came, deadline=20, missing="the invited person in the conversation", pause=0.1)
     said = await host.say(room_id, text := cast.word("bienvenue"))
     assert (await person.wait_to_read(room_id, said)).body == text
+
+
+@pytest.mark.rule("INC-2")
+@pytest.mark.needs("hostile")
+@pytest.mark.parametrize("home", [0, 1, -1])
+async def test_homeserver_that_is_not_let_in_is_not_even_asked(cast: Cast, home: int) -> None:
+    """A homeserver of nobody's asks for a file, and people ask for what is said to be there: no homeserver turns to it.
+
+    One of the federation is asked for somebody's devices meanwhile. Told where the harness can listen beside a homeserver.
+    """
+    person = await cast.guest() if home < 0 else await cast.agent(home)
+    other, session = await cast.device(await cast.agent(1 - max(home, 0))), person.session
+    async with listener_beside(cast, person.home.name) as listener:
+        stranger = Peer(f"127.0.0.1:{listener.port}", "ed25519:a_vigie", Ed25519PrivateKey.generate(), cast.transport)
+        answer = await stranger.ask(person.home, "GET", f"{FEDERATION[0]}/download/{secrets.token_hex(12)}")
+        refused(answer, "a file for a homeserver that nobody let in", status=(401, 403))
+        someone, room_id = f"@quelqu-un:{stranger.name}", f"!salon:{stranger.name}"
+        for answer in (
+            await session.get(path("profile", someone)),
+            await session.get("/publicRooms", {"server": stranger.name}),
+            await session.get(path("directory", "room", f"#salon:{stranger.name}")),
+            await conversations.ask_to_join(session, room_id, stranger.name),
+            await files.download(session, f"mxc://{stranger.name}/{secrets.token_hex(12)}"),
+            await session.post("/createRoom", {"preset": "private_chat", "invite": [someone]}),
+        ):
+            told = answer.status == 200 and answer.json().get("chunk") != []
+            assert not told, f"what is said to be at a homeserver that nobody let in is answered: {answer}"
+        asked: dict[str, Any] = {"device_keys": {someone: [], other.user_id: []}}
+        known = accepted(await session.post("/keys/query", asked), "a question for devices")["device_keys"]
+        assert other.session.device_id in known.get(other.user_id, {}), "the federation's own are not asked either"
+        assert not known.get(someone), f"devices of a homeserver that nobody let in are told: {known[someone]}"
+        calls = await called_by_others(cast, listener)
+        assert not calls, f"{person.home.name} called a homeserver that nobody let in {calls} times"

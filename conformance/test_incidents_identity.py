@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import secrets
 from collections.abc import Mapping
@@ -10,12 +9,11 @@ from collections.abc import Mapping
 import pytest
 
 from conformance.cast import Cast
+from conformance.inside import called_by_others, listener_beside
 from conformance.journeys import identity_server
-from conformance.outcome import untestable
-from fixtures.listening import NoListener, listening
 from fixtures.services.identity import SYDENT
 from scenarios.session import ok, path
-from scenarios.wire import Request, Response, until
+from scenarios.wire import Request, Response
 
 
 def _names(port: int) -> list[str]:
@@ -56,16 +54,7 @@ async def test_identity_server_calls_no_inside_address(cast: Cast) -> None:
 
     token = await vouched_for()
     assert token, "the identity server does not let in who names a true homeserver"
-    async with contextlib.AsyncExitStack() as stack:
-        try:
-            listener = stack.enter_context(listening(cast.deployment, SYDENT))
-        except NoListener as error:
-            raise untestable(str(error)) from None
-
-        async def knocked() -> bool | None:
-            return True if listener.calls() == 1 else None
-
-        await until(cast.transport, knocked, deadline=10, missing="the listener's call to itself")
+    async with listener_beside(cast, SYDENT) as listener:
         called: list[str] = []
         for name in _names(listener.port):
             before = listener.calls()
@@ -81,12 +70,6 @@ async def test_identity_server_calls_no_inside_address(cast: Cast) -> None:
             for where in ("v2/3pid/bind", "v2/3pid/unbind", "api/v1/3pid/unbind"):
                 await ask(where, wrong, token)
             called += [name] * (listener.calls() > before)
-        listener.settle()
-
-        async def settled() -> bool | None:
-            return True if listener.settled() else None
-
-        await until(cast.transport, settled, deadline=10, missing="the listener's count of all who came")
-        calls = listener.calls() - 1
+        calls = await called_by_others(cast, listener)
         assert not calls, f"the identity server called an inside address {calls} times, as {', '.join(called) or 'one of them'}"
     assert await vouched_for(), "a true homeserver is not asked any more"
