@@ -81,7 +81,7 @@ async def test_no_account_takes_the_address_of_another(cast: Cast, home: int, do
     owner = await cast.guest() if home < 0 else cast.newcomer(home)
     if home >= 0:
         await accounts.register_by_mail(cast.transport, cast.mailbox, owner)
-    rival, searcher = await cast.agents(1, 0)
+    rival, searcher = await cast.agents(0, 0)
     server, address = identity_server(cast), owner.identity.address
     nobody = Session(cast.transport, server.url, "", who="somebody without an account")
     token = await identity_token(rival.session, server)

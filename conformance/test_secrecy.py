@@ -163,7 +163,7 @@ async def test_file_that_was_altered_does_not_open(cast: Cast) -> None:
 
     Who keeps this is the client, here that of this suite; as it was sent the file opens.
     """
-    sender, receiver = await cast.devices(await cast.agents(0, 1))
+    sender, receiver = await cast.devices(await cast.agents(0, 0))
     room_id = await gathered(sender, receiver)
     content, other = (cast.word("virement de cent euros") * 20).encode(), cast.word("autre chose").encode()
     event_id = await files.share_encrypted(sender, room_id, content, "ordre.txt", "text/plain")

@@ -222,7 +222,7 @@ async def test_backup_of_the_servers_own_is_given_no_key(cast: Cast, signature: 
 
     Into the true one, which their first device signed, it does, and the recovery code opens it.
     """
-    owner, friend = await cast.agents(0, 1)
+    owner, friend = await cast.agents(0, 0)
     first, theirs = await cast.devices([owner, friend])
     _backup, code = await Backup.create(first.session, first.machine)
     lies = Tampering(cast.transport)
