@@ -14,7 +14,16 @@ from scenarios.people import Person
 from scenarios.session import ok
 from scenarios.wire import until
 
-__all__ = ["gathered", "identity_server", "invited_guest", "invited_outsider", "join", "sees_invited", "sees_out"]
+__all__ = [
+    "about_to_register",
+    "gathered",
+    "identity_server",
+    "invited_guest",
+    "invited_outsider",
+    "join",
+    "sees_invited",
+    "sees_out",
+]
 
 
 def identity_server(cast: Cast) -> IdentityServer:
@@ -32,6 +41,14 @@ async def invited_outsider(cast: Cast, home: int = 0) -> tuple[Person, Person, s
     ok(answer)
     await cast.mailbox.wait_for(partner.identity.address)
     return agent, partner, room_id
+
+
+async def about_to_register(cast: Cast, home: int) -> tuple[Person, int]:
+    """Give an agent without account, or for the guests' homeserver an invited partner, and how many mails they have already."""
+    if home >= 0:
+        return cast.newcomer(home), 0
+    _agent, partner, _room_id = await invited_outsider(cast)
+    return partner, len(await cast.mailbox.messages(partner.identity.address))
 
 
 async def join(device: Device, room_id: str, host: Person | None = None) -> None:

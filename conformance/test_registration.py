@@ -6,7 +6,7 @@ import pytest
 
 from conformance.cast import Cast
 from conformance.checks.answers import accepted, refused
-from conformance.journeys import invited_outsider
+from conformance.journeys import about_to_register, invited_outsider
 from fixtures.population import Kind
 from scenarios import accounts, conversations, directory
 from scenarios.session import ok
@@ -51,13 +51,14 @@ async def test_outsider_without_invitation_is_no_guest(cast: Cast) -> None:
 
 
 @pytest.mark.rule("REG-4")
-async def test_account_needs_the_link(cast: Cast) -> None:
+@pytest.mark.parametrize("home", [0, -1])
+async def test_account_needs_the_link(cast: Cast, home: int) -> None:
     """Before the link of the mail is followed there is no account and no login; after it, the same request succeeds."""
-    paul = cast.newcomer()
+    paul, mails = await about_to_register(cast, home)
     anyone = cast.anonymous(paul.home, paul.name)
     answer, validation = await accounts.ask_for_validation(anyone, paul.identity.address)
     ok(answer)
-    mail = await cast.mailbox.wait_for(paul.identity.address)
+    mail = await cast.mailbox.wait_for(paul.identity.address, after=mails)
 
     early = await accounts.register(anyone, paul.identity.password, validation)
     refused(early, "registration before the link is followed", status=(401, 403))
@@ -81,20 +82,21 @@ _WEAK = {
 
 
 @pytest.mark.rule("REG-6")
-async def test_weak_password_is_refused_at_registration(cast: Cast) -> None:
+@pytest.mark.parametrize("home", [0, -1])
+async def test_weak_password_is_refused_at_registration(cast: Cast, home: int) -> None:
     """With the address validated, every weak password is refused for its own weakness, and a strong one is taken."""
-    agent = cast.newcomer()
-    anyone = cast.anonymous(agent.home, agent.name)
-    answer, validation = await accounts.ask_for_validation(anyone, agent.identity.address)
+    person, mails = await about_to_register(cast, home)
+    anyone = cast.anonymous(person.home, person.name)
+    answer, validation = await accounts.ask_for_validation(anyone, person.identity.address)
     ok(answer)
-    link = accounts.link_of(await cast.mailbox.wait_for(agent.identity.address))
-    await accounts.follow_link(cast.transport, link, agent.name)
+    link = accounts.link_of(await cast.mailbox.wait_for(person.identity.address, after=mails))
+    await accounts.follow_link(cast.transport, link, person.name)
 
     for errcode, password in _WEAK.items():
         answer = await accounts.register(anyone, password, validation)
         refused(answer, f"a password that {errcode} is for", errcode, status=400)
-    answer = await accounts.register(anyone, agent.identity.password, validation)
-    accounts.admit(agent, accepted(answer, "a strong password"), cast.transport)
+    answer = await accounts.register(anyone, person.identity.password, validation)
+    accounts.admit(person, accepted(answer, "a strong password"), cast.transport)
 
 
 @pytest.mark.rule("REG-6")
