@@ -15,12 +15,16 @@ import gzip
 import io
 import lzma
 import random
+import struct
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import py7zr
+import pyppmd
+from backports import zstd
 from hypothesis import strategies as st
 
 __all__ = ["KNOWN", "LAYERS", "Hidden", "hidden"]
@@ -73,6 +77,22 @@ def _streamed_zip(content: bytes, name: str) -> bytes:
     return bytes(out.content)
 
 
+def _zip_by(method: int, packed: bytes, content: bytes, name: str) -> bytes:
+    """Write a zip by a method that Python's own module does not have (PKWARE's APPNOTE.TXT, 4.4.5), of what it made."""
+    inside, sizes = name.encode(), (zlib.crc32(content), len(packed), len(content))
+    about = struct.pack("<5H3L2H", 63, 0x800, method, 0, 0x21, *sizes, len(inside), 0)
+    entry = b"PK\3\4" + about + inside + packed
+    listed = b"PK\1\2" + struct.pack("<H", 63) + about + struct.pack("<3H2L", 0, 0, 0, 0, 0) + inside
+    return entry + listed + b"PK\5\6" + struct.pack("<4H2LH", 0, 0, 1, 1, len(listed), len(entry), 0)
+
+
+def _ppmd_zip(content: bytes, name: str) -> bytes:
+    order, megabytes = 8, 8
+    encoder = pyppmd.Ppmd8Encoder(order, megabytes << 20)
+    packed = encoder.encode(content) + encoder.flush()
+    return _zip_by(98, struct.pack("<H", (order - 1) + ((megabytes - 1) << 4)) + packed, content, name)
+
+
 def _tar(content: bytes, name: str, kind: int = tarfile.PAX_FORMAT) -> bytes:
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w", format=kind) as archive:
@@ -111,6 +131,9 @@ LAYERS: dict[str, Callable[[bytes, str], bytes]] = {
     "stored zip": lambda content, name: _zip(content, name, zipfile.ZIP_STORED),
     "bzip2 zip": lambda content, name: _zip(content, name, zipfile.ZIP_BZIP2),
     "lzma zip": lambda content, name: _zip(content, name, zipfile.ZIP_LZMA),
+    "xz zip": lambda content, name: _zip_by(95, lzma.compress(content), content, name),
+    "Zstandard zip": lambda content, name: _zip_by(93, zstd.compress(content), content, name),
+    "PPMd zip": _ppmd_zip,
     "zip among many": lambda content, name: _zip(content, name, siblings=200),
     "streamed zip": _streamed_zip,
     "zip behind a picture": lambda content, name: _zip(content, name, before=_PNG),
@@ -131,7 +154,7 @@ LAYERS: dict[str, Callable[[bytes, str], bytes]] = {
 """What can be put around a content, each a function of the content and the name it has inside."""
 
 
-_UNOPENED = frozenset({"lzma zip"})
+_UNOPENED = frozenset({"lzma zip", "xz zip", "Zstandard zip", "PPMd zip"})
 
 
 @dataclass(frozen=True)
