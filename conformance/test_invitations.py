@@ -99,7 +99,7 @@ async def test_closed_conversation_invites_no_external(cast: Cast, home: int) ->
         "a public room": await conversations.open_public(agent.session, cast.word("forum")),
     }
     for what, room_id in closed.items():
-        for address in (partner.identity.address, partner.identity.address.upper()):
+        for address in (partner.identity.address, partner.identity.address.upper(), guest.identity.address):
             answer = await invite_by_mail(agent.session, server, room_id, address)
             refused(answer, f"an external's invitation to {what}", "M_FORBIDDEN")
         answer = await conversations.invite(agent.session, room_id, guest.user_id)

@@ -125,12 +125,8 @@ async def test_message_redirected_to_another_conversation_is_not_shown(cast: Cas
     assert not forged.readable, f"what was said elsewhere is shown here: {forged.body!r}"
 
 
-@pytest.mark.rule("E2E-8")
-async def test_message_under_a_key_of_the_servers_own_is_told_from_a_persons(cast: Cast) -> None:
-    """Who takes over a server can give out a room key in somebody's name: what it opens shows as of no device of theirs.
-
-    A message of that person's true device, in the same conversation, shows as of a device that they signed.
-    """
+async def _signed_and_lied_to(cast: Cast) -> tuple[Device, Device, Tampering, str]:
+    """Give a writer who signed their device, a reader whose server will lie, the lies, and their conversation."""
     author = await cast.agent(0)
     writer = await cast.device(author)
     signing = await CrossSigning.create(writer.session, author.identity.password)
@@ -138,6 +134,16 @@ async def test_message_under_a_key_of_the_servers_own_is_told_from_a_persons(cas
     lies = Tampering(cast.transport)
     reader = await client_lied_to(cast, await cast.agent(1), lies)
     room_id = await gathered(writer, reader)
+    return writer, reader, lies, room_id
+
+
+@pytest.mark.rule("E2E-8")
+async def test_message_under_a_key_of_the_servers_own_is_told_from_a_persons(cast: Cast) -> None:
+    """Who takes over a server can give out a room key in somebody's name: what it opens shows as of no device of theirs.
+
+    A message of that person's true device, in the same conversation, shows as of a device that they signed.
+    """
+    writer, reader, lies, room_id = await _signed_and_lied_to(cast)
     forger, room_key = vodozemac.Account(), vodozemac.GroupSession()
     given = {"session_id": room_key.session_id, "session_key": room_key.session_key.to_base64()}
     key = {"algorithm": _MEGOLM, "room_id": room_id, **given}
@@ -188,13 +194,7 @@ async def test_message_under_a_key_that_its_writer_never_gave_is_not_theirs(cast
 
     It forwards the key as another device of the reader's would, or gives it in clear.
     """
-    author = await cast.agent(0)
-    writer = await cast.device(author)
-    signing = await CrossSigning.create(writer.session, author.identity.password)
-    await signing.verify(writer.session, writer.session.device_id)
-    lies = Tampering(cast.transport)
-    reader = await client_lied_to(cast, await cast.agent(1), lies)
-    room_id = await gathered(writer, reader)
+    writer, reader, lies, room_id = await _signed_and_lied_to(cast)
     await reader.wait_to_read(room_id, await writer.say(room_id, "Avant."))
     true_key = next(key for key in writer.machine.room_keys() if key.room_id == room_id)
     room_key = vodozemac.GroupSession()
