@@ -105,14 +105,25 @@ class Peer:
 
         Source: Matrix specification, server-server API, "Joining Rooms".
         """
+        return await self._come(home, room_id, user_id, "join", "v2")
+
+    async def knock(self, home: Homeserver, room_id: str, user_id: str) -> Response:
+        """Have one of one's people knock at a room of a homeserver's; gives the answer that ended it.
+
+        Source: Matrix specification, server-server API, "Knocking upon a room".
+        """
+        return await self._come(home, room_id, user_id, "knock", "v1")
+
+    async def _come(self, home: Homeserver, room_id: str, user_id: str, way: str, version: str) -> Response:
         room = quote(room_id, safe="")
-        where = f"/_matrix/federation/v1/make_join/{room}/{quote(user_id, safe='')}?ver=11"
+        where = f"/_matrix/federation/v1/make_{way}/{room}/{quote(user_id, safe='')}?ver=11"
         answer = await self.ask(home, "GET", where)
         if answer.status != 200:
             return answer
         template = {**answer.json()["event"], "origin_server_ts": int(time.time() * 1000)}
         event_id, event = self.sealed(template)
-        return await self.ask(home, "PUT", f"/_matrix/federation/v2/send_join/{room}/{quote(event_id, safe='')}", event)
+        where = f"/_matrix/federation/{version}/send_{way}/{room}/{quote(event_id, safe='')}"
+        return await self.ask(home, "PUT", where, event)
 
 
 def taken_over(cast: Cast, home: Homeserver) -> Peer:

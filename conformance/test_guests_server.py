@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -11,7 +12,7 @@ from conformance.cast import Cast
 from conformance.checks.answers import accepted, read, refused
 from conformance.federation import taken_over
 from scenarios import conversations, directory
-from scenarios.session import ok
+from scenarios.session import ok, path
 
 _ROOMS = "/_matrix/federation/v1/publicRooms"
 _HIERARCHY = "/_matrix/federation/v1/hierarchy"
@@ -89,3 +90,55 @@ async def test_guests_homeserver_invites_no_agent(cast: Cast, home: int) -> None
     await device.wait_for("the colleague's invitation", lambda seen: seen.room(rooms[1]).membership == "invite")
     invited = [room.room_id for room in device.rooms.values() if room.membership == "invite"]
     assert invited == [rooms[1]], f"beside the colleague's, the agent has invitations to {invited}"
+
+
+@pytest.mark.needs("hostile")
+@pytest.mark.rule("GST-8")
+@pytest.mark.parametrize("home", [0, 1])
+async def test_guests_homeserver_has_nobody_knock(cast: Cast, home: int) -> None:
+    """The guests' homeserver has a guest knock at a room at which one may: refused, unheard; one of agents does just that."""
+    host, colleague, guest = await cast.agent(home), await cast.agent(1 - home), await cast.guest()
+    state = [
+        {"type": "m.room.join_rules", "state_key": "", "content": {"join_rule": "knock"}},
+        {"type": conversations.ACCESS_RULES, "state_key": "", "content": {"rule": "unrestricted"}},
+    ]
+    answer = await conversations.ask_for_room(host.session, preset="private_chat", name="antichambre", initial_state=state)
+    room_id = str(ok(answer)["room_id"])
+    guests, colleagues = taken_over(cast, cast.abroad), taken_over(cast, cast.home(1 - home))
+    answer = await guests.knock(host.home, room_id, guest.user_id)
+    refused(answer, "a knock that the guests' homeserver makes", status=(403, 404))
+    assert await conversations.membership(host.session, room_id, guest.user_id) == "leave"
+    accepted(await colleagues.knock(host.home, room_id, colleague.user_id), "a knock that a homeserver of agents makes")
+    assert await conversations.membership(host.session, room_id, colleague.user_id) == "knock"
+
+
+@pytest.mark.needs("hostile")
+@pytest.mark.rule("GST-8", "VIS-7")
+@pytest.mark.parametrize("home", [0, 1])
+async def test_guests_homeserver_reads_no_room_of_others(cast: Cast, home: int) -> None:
+    """The guests' homeserver asks for what is in a public room of agents, in every way there is: told nothing; one in it is."""
+    host, colleague = await cast.agent(home), await cast.agent(1 - home)
+    room_id = await conversations.open_public(host.session, cast.word("forum"))
+    accepted(await conversations.ask_to_join(colleague.session, room_id, host.home.server_name), "an agent's join")
+    text = cast.word("entre agents")
+    message = {"msgtype": "m.text", "body": text}
+    sent = ok(await host.session.put(path("rooms", room_id, "send", "m.room.message", "1"), message))["event_id"]
+    room, event = quote(room_id, safe=""), quote(sent, safe="")
+    ways: list[tuple[str, str, dict[str, Any] | None]] = [
+        ("GET", f"event/{event}", None),
+        ("GET", f"state/{room}?event_id={event}", None),
+        ("GET", f"state_ids/{room}?event_id={event}", None),
+        ("GET", f"event_auth/{room}/{event}", None),
+        ("GET", f"backfill/{room}?v={event}&limit=10", None),
+        ("POST", f"get_missing_events/{room}", {"earliest_events": [], "latest_events": [sent], "limit": 10}),
+        ("GET", f"timestamp_to_event/{room}?ts=0&dir=f", None),
+    ]
+    guests, colleagues = taken_over(cast, cast.abroad), taken_over(cast, cast.home(1 - home))
+    for method, where, body in ways:
+        answer = await guests.ask(host.home, method, f"/_matrix/federation/v1/{where}", body)
+        what = f"{where.split('/')[0]} of the guests' homeserver"
+        refused(answer, what, status=(401, 403, 404))
+        told = read(answer)
+        assert text not in told and host.user_id not in told, f"{what} is refused and told"
+        answer = await colleagues.ask(host.home, method, f"/_matrix/federation/v1/{where}", body)
+        accepted(answer, f"{where.split('/')[0]} of a homeserver that is in the room")

@@ -18,13 +18,20 @@ def _readers(device: Device, room_id: str, event_id: str) -> set[str]:
 
 
 async def _outside_sees_nothing(session: Session, room_id: str, shown: Person, event_id: str, *, profile: bool) -> None:
-    """Hold that a session outside a room is refused members, state and the message that receipts are for."""
+    """Hold that a session outside a room is refused members, state, a message with receipts, and a member's sessions."""
     unknown = (401, 403, 404) if session.access_token is None else (403, 404)
     where = [("members",), ("joined_members",), ("state",), ("messages",), ("event", event_id), ("context", event_id)]
     for parts in [*where, ("state", "m.room.member", shown.user_id), ("initialSync",)]:
         answer = await session.get(path("rooms", room_id, *parts), {"dir": "b"})
         refused(answer, f"{parts[0]} of a room, for {session.who}", status=unknown)
         assert shown.identity.full_name not in read(answer), f"the refusal of {parts[0]} names a member"
+    moment = {"ts": 1_000_000_000_000, "dir": "f"}
+    answer = await session.get(path("rooms", room_id, "timestamp_to_event"), moment, "v1")
+    refused(answer, f"what was said first in a room, for {session.who}", status=unknown)
+    # Where somebody is logged in, from which addresses and by what programs.
+    answer = await session.get(path("admin", "whois", shown.user_id))
+    refused(answer, f"a person's sessions, for {session.who}", status=unknown)
+    assert "sessions" not in read(answer), "the refusal tells a person's sessions"
     if profile:
         for part in ((), ("displayname",), ("avatar_url",)):
             for version in ("r0", "v3"):
@@ -65,6 +72,14 @@ async def test_outsiders_see_no_profile_member_or_receipt(cast: Cast, home: int,
     await host.wait_for("the second receipt", lambda seen: shown.user_id in _readers(seen, room_id, second))
     assert _readers(host, room_id, event_id) <= {shown.user_id, host.user_id}, "somebody outside is shown to have read"
 
+    # Some close it to everybody; where it is open it tells people of their own.
+    own = await shown.session.get(path("admin", "whois", shown.user_id))
+    assert own.status in (200, 403, 404), f"a person's look at their own sessions is answered: {own}"
+    since = accepted(
+        await host.session.get(path("rooms", room_id, "timestamp_to_event"), {"ts": 0, "dir": "f"}, "v1"),
+        "a member's question for what was said first",
+    )
+    assert since["event_id"], "a member is told nothing of what was said first"
     members = await conversations.members(host.session, room_id)
     assert members[shown.user_id]["displayname"], "a member should see the members"
     accepted(await directory.profile(host.session, shown.user_id), "a member's look at the profile")
