@@ -42,9 +42,10 @@ class Deviation:
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
     def covers(self, check: Check) -> bool:
-        """Tell whether a check is one that shows the deviation."""
+        """Tell whether a check is one that shows the deviation; named without brackets, all its variants are."""
         name = check.id.partition("/")[2]
-        return not self.checks or any(_matches(pattern, name) for pattern in self.checks)
+        both = (name, name.split("[", maxsplit=1)[0])
+        return not self.checks or any(_matches(pattern, each) for pattern in self.checks for each in both)
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ def test_sound_deployment_holds(vigie: Vigie, warm: str, tmp_path: Path) -> None
     verdict = verdict_of(tmp_path)
     assert verdict["outcome"] == "holds"
     checks = [check for rule in verdict["rules"] for check in rule["checks"]]
-    assert len(checks) == 8
+    assert len(checks) == 10
     assert all((tmp_path / check["evidence"]).is_file() for check in checks)
     assert {path.name for path in tmp_path.iterdir()} >= {"verdict.json", "junit.xml", "summary.md", "index.html", "evidence"}
 
