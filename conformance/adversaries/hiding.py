@@ -87,7 +87,7 @@ def _zip_by(method: int, packed: bytes, content: bytes, name: str) -> bytes:
 
 
 def _ppmd_zip(content: bytes, name: str) -> bytes:
-    order, megabytes = 8, 8
+    order, megabytes = 8, 1
     encoder = pyppmd.Ppmd8Encoder(order, megabytes << 20)
     packed = encoder.encode(content) + encoder.flush()
     return _zip_by(98, struct.pack("<H", (order - 1) + ((megabytes - 1) << 4)) + packed, content, name)
@@ -131,7 +131,7 @@ LAYERS: dict[str, Callable[[bytes, str], bytes]] = {
     "stored zip": lambda content, name: _zip(content, name, zipfile.ZIP_STORED),
     "bzip2 zip": lambda content, name: _zip(content, name, zipfile.ZIP_BZIP2),
     "lzma zip": lambda content, name: _zip(content, name, zipfile.ZIP_LZMA),
-    "xz zip": lambda content, name: _zip_by(95, lzma.compress(content), content, name),
+    "xz zip": lambda content, name: _zip_by(95, lzma.compress(content, preset=0), content, name),
     "Zstandard zip": lambda content, name: _zip_by(93, zstd.compress(content), content, name),
     "PPMd zip": _ppmd_zip,
     "zip among many": lambda content, name: _zip(content, name, siblings=200),
