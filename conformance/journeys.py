@@ -15,11 +15,11 @@ from scenarios.session import ok
 from scenarios.wire import until
 
 __all__ = [
-    "about_to_register",
     "gathered",
     "identity_server",
     "invited_guest",
     "invited_outsider",
+    "invited_partner",
     "join",
     "sees_invited",
     "sees_out",
@@ -43,10 +43,8 @@ async def invited_outsider(cast: Cast, home: int = 0) -> tuple[Person, Person, s
     return agent, partner, room_id
 
 
-async def about_to_register(cast: Cast, home: int) -> tuple[Person, int]:
-    """Give an agent without account, or for the guests' homeserver an invited partner, and how many mails they have already."""
-    if home >= 0:
-        return cast.newcomer(home), 0
+async def invited_partner(cast: Cast) -> tuple[Person, int]:
+    """Give a partner who was invited and has no account yet, and how many mails they have of that."""
     _agent, partner, _room_id = await invited_outsider(cast)
     return partner, len(await cast.mailbox.messages(partner.identity.address))
 

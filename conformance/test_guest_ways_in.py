@@ -272,12 +272,7 @@ async def test_knocking_is_for_agents(cast: Cast, home: int) -> None:
     """At a room at which one may knock a guest's knock is refused and unheard; an agent's is heard."""
     host, colleague = await cast.agents(home, 1 - home)
     guest = await cast.guest()
-    state = [
-        {"type": "m.room.join_rules", "state_key": "", "content": {"join_rule": "knock"}},
-        {"type": conversations.ACCESS_RULES, "state_key": "", "content": {"rule": "unrestricted"}},
-    ]
-    answer = await conversations.ask_for_room(host.session, preset="private_chat", name="antichambre", initial_state=state)
-    room_id = str(ok(answer)["room_id"])
+    room_id = await conversations.open_to_knocks(host.session, "antichambre")
     for server in (host.home.server_name, colleague.home.server_name):
         _closed(await conversations.ask_to_knock(guest.session, room_id, server), "a guest's knock")
     accepted(await conversations.ask_to_knock(colleague.session, room_id, host.home.server_name), "an agent's knock")

@@ -98,12 +98,7 @@ async def test_guests_homeserver_invites_no_agent(cast: Cast, home: int) -> None
 async def test_guests_homeserver_has_nobody_knock(cast: Cast, home: int) -> None:
     """The guests' homeserver has a guest knock at a room at which one may: refused, unheard; one of agents does just that."""
     host, colleague, guest = await cast.agent(home), await cast.agent(1 - home), await cast.guest()
-    state = [
-        {"type": "m.room.join_rules", "state_key": "", "content": {"join_rule": "knock"}},
-        {"type": conversations.ACCESS_RULES, "state_key": "", "content": {"rule": "unrestricted"}},
-    ]
-    answer = await conversations.ask_for_room(host.session, preset="private_chat", name="antichambre", initial_state=state)
-    room_id = str(ok(answer)["room_id"])
+    room_id = await conversations.open_to_knocks(host.session, "antichambre")
     guests, colleagues = taken_over(cast, cast.abroad), taken_over(cast, cast.home(1 - home))
     answer = await guests.knock(host.home, room_id, guest.user_id)
     refused(answer, "a knock that the guests' homeserver makes", status=(403, 404))

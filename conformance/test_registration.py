@@ -6,7 +6,7 @@ import pytest
 
 from conformance.cast import Cast
 from conformance.checks.answers import accepted, refused
-from conformance.journeys import about_to_register, invited_outsider
+from conformance.journeys import invited_outsider, invited_partner
 from fixtures.population import Kind
 from scenarios import accounts, conversations, directory
 from scenarios.session import ok
@@ -54,7 +54,7 @@ async def test_outsider_without_invitation_is_no_guest(cast: Cast) -> None:
 @pytest.mark.parametrize("home", [0, -1])
 async def test_account_needs_the_link(cast: Cast, home: int) -> None:
     """Before the link of the mail is followed there is no account and no login; after it, the same request succeeds."""
-    paul, mails = await about_to_register(cast, home)
+    paul, mails = await invited_partner(cast) if home < 0 else (cast.newcomer(home), 0)
     anyone = cast.anonymous(paul.home, paul.name)
     answer, validation = await accounts.ask_for_validation(anyone, paul.identity.address)
     ok(answer)
@@ -85,7 +85,7 @@ _WEAK = {
 @pytest.mark.parametrize("home", [0, -1])
 async def test_weak_password_is_refused_at_registration(cast: Cast, home: int) -> None:
     """With the address validated, every weak password is refused for its own weakness, and a strong one is taken."""
-    person, mails = await about_to_register(cast, home)
+    person, mails = await invited_partner(cast) if home < 0 else (cast.newcomer(home), 0)
     anyone = cast.anonymous(person.home, person.name)
     answer, validation = await accounts.ask_for_validation(anyone, person.identity.address)
     ok(answer)

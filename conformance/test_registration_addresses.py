@@ -8,7 +8,7 @@ import pytest
 
 from conformance.cast import Cast
 from conformance.checks.answers import accepted, refused
-from conformance.journeys import about_to_register
+from conformance.journeys import invited_partner
 from scenarios import accounts
 from scenarios.people import Person
 from scenarios.session import ok
@@ -130,7 +130,7 @@ async def test_unusual_address_of_an_agent_passes(cast: Cast, form: str) -> None
 @pytest.mark.parametrize("home", [0, 1, -1])
 async def test_address_in_use_gives_no_second_account(cast: Cast, home: int) -> None:
     """Of two validations of one address the first makes the account, the second none; nor does a new one, in any case."""
-    person, mails = await about_to_register(cast, home)
+    person, mails = await invited_partner(cast) if home < 0 else (cast.newcomer(home), 0)
     address = person.identity.address
     anyone = cast.anonymous(person.home, person.name)
     validations = []

@@ -11,7 +11,7 @@ import pytest
 
 from conformance.cast import Cast
 from conformance.checks.answers import accepted, refused
-from conformance.journeys import about_to_register, identity_server, invited_outsider, join, sees_invited
+from conformance.journeys import identity_server, invited_outsider, join, sees_invited
 from conformance.outcome import untestable
 from fixtures.deployment import Homeserver
 from scenarios import accounts, conversations
@@ -102,7 +102,7 @@ async def test_no_account_without_an_address(cast: Cast, home: int) -> None:
 @pytest.mark.parametrize("home", [0, 1, -1])
 async def test_link_serves_its_own_address_and_session(cast: Cast, home: int) -> None:
     """With a guessed token, another secret or another's session a link validates nothing; as it came, it does."""
-    (paul, _), (odile, _) = [await about_to_register(cast, home) for _ in range(2)]
+    paul, odile = [(await invited_outsider(cast))[1] if home < 0 else cast.newcomer(home) for _ in range(2)]
     anyone, own, link = await _asked(cast, paul)
     _, others, others_link = await _asked(cast, odile)
     token = parse_qs(urlsplit(link).query)["token"][0]
@@ -137,7 +137,7 @@ async def test_link_serves_its_own_address_and_session(cast: Cast, home: int) ->
 @pytest.mark.parametrize("home", [0, 1, -1])
 async def test_link_serves_once(cast: Cast, home: int) -> None:
     """Once the account is made, neither the link nor its session makes another, with whatever password."""
-    paul, _ = await about_to_register(cast, home)
+    paul = (await invited_outsider(cast))[1] if home < 0 else cast.newcomer(home)
     anyone, validation, link = await _asked(cast, paul)
     await accounts.follow_link(cast.transport, link, paul.name)
     answer = accepted(await accounts.register(anyone, paul.identity.password, validation), "the first registration")

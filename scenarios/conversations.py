@@ -26,6 +26,7 @@ __all__ = [
     "open_direct",
     "open_private",
     "open_public",
+    "open_to_knocks",
     "read_state",
     "room_state",
     "set_state",
@@ -80,6 +81,15 @@ async def open_private(session: Session, name: str, invited: Sequence[str] = (),
 async def open_public(session: Session, name: str, alias: str = "") -> str:
     """Create a public room, and give its id."""
     return str(ok(await ask_for_public(session, name, alias))["room_id"])
+
+
+async def open_to_knocks(session: Session, name: str) -> str:
+    """Create a room at which people knock, guests too by its own rules, and give its id."""
+    state = [
+        {"type": "m.room.join_rules", "state_key": "", "content": {"join_rule": "knock"}},
+        {"type": ACCESS_RULES, "state_key": "", "content": {"rule": "unrestricted"}},
+    ]
+    return str(ok(await ask_for_room(session, preset="private_chat", name=name, initial_state=state))["room_id"])
 
 
 async def invite(session: Session, room_id: str, user_id: str) -> Response:
